@@ -1,0 +1,208 @@
+"""Profiles: one TOML file per instrument pair, every key checked, none ignored.
+
+A profile that breaks a rule is refused with the key, its value and the mend; the
+daemon never starts half-configured. `Profile()` alone is a valid, loopback-only
+set of defaults. `profiles/README.md` explains every key for operators.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from clemd.errors import ProfileError
+from clemd.model import Side
+
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RootKind(StrEnum):
+    """How a watched folder is reached."""
+
+    LOCAL = "local"
+    """A local disk: the kernel tells us about changes."""
+    SHARE = "share"
+    """A network share: only our own scan sees changes made by other hosts."""
+
+
+class Ready(StrEnum):
+    """What the exporter promises about a finished file."""
+
+    SETTLE = "settle"
+    """Nothing: size and time must hold still."""
+    CLOSE = "close"
+    """The file is complete when its writer closes it (local disks only)."""
+    RENAME = "rename"
+    """It is written under another name and renamed when complete."""
+
+
+class RootSettings(_Settings):
+    """One export folder."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")
+    path: Path
+    side: Side | None = None
+    """Which microscope exports here; None = the files say."""
+    kind: RootKind = RootKind.LOCAL
+    ready: Ready = Ready.SETTLE
+    settle_s: Seconds = 3.0
+    """Quiet time before a file counts as complete."""
+    poll_s: Seconds = 2.0
+    """Time between full scans."""
+    ignore: tuple[str, ...] = ("*.tmp", "*.part", "*.partial", ".*", "~*", "*.txt")
+    """File-name patterns that are never images (sidecars, temporary names)."""
+    sidecar_wait_s: float = Field(default=30.0, ge=0)
+
+    @model_validator(mode="after")
+    def _absolute(self) -> RootSettings:
+        if not self.path.is_absolute():
+            raise ValueError(f"path must be absolute, got {str(self.path)!r}")
+        return self
+
+
+class PairingSettings(_Settings):
+    """Which EM image belongs to which LM map."""
+
+    window_h: float = Field(default=72.0, gt=0)
+    """Two images further apart in time are not proposed."""
+    max_candidates: int = Field(default=2, ge=1, le=8)
+    """LM maps tried per EM image; the verdict chooses."""
+    session_from: Literal["folder", "sample", "none"] = "folder"
+    """What ties images together: first sub-folder, sample name, or nothing."""
+
+
+class RegistrationSettings(_Settings):
+    """How images are laid on each other."""
+
+    engine: str = "auto"
+    device: str = "auto"
+    scale_tolerance: float = Field(default=0.10, ge=0.01, le=0.5)
+    mirror: Literal["search", "yes", "no"] = "search"
+    tolerance: float = Field(default=0.02, gt=0, le=0.2)
+    """Largest error radius that may be accepted, as a fraction of the EM width."""
+    time_limit_s: Seconds = 300.0
+    memory_limit_mb: int = Field(default=4096, ge=512)
+    workers: int = Field(default=1, ge=1, le=16)
+    threads: int | None = Field(default=None, ge=1, le=256)
+
+
+class ThermalSettings(_Settings):
+    """How warm the device may become."""
+
+    sensor: str = "auto"
+    warm_c: float = Field(default=75.0, gt=0, lt=120)
+    hot_c: float = Field(default=85.0, gt=0, lt=120)
+    period_s: Seconds = 1.0
+    trace: Path | None = None
+    """A recorded temperature trace, played instead of a sensor."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ThermalSettings:
+        if self.warm_c >= self.hot_c:
+            raise ValueError(f"warm_c ({self.warm_c}) must be below hot_c ({self.hot_c})")
+        return self
+
+
+class PageSettings(_Settings):
+    """The operator's page."""
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    port: int = Field(default=8470, ge=0, le=65535)
+    """0 = any free port."""
+    stale_after_s: Seconds = 10.0
+
+
+class BusSettings(_Settings):
+    """The ZeroMQ bus; None = ipc sockets in the state folder."""
+
+    enabled: bool = True
+    publish: str | None = None
+    command: str | None = None
+    curve_secret_file: Path | None = None
+    """Server key pair (Z85, 0600); required with authorised_keys for remote tcp."""
+    authorised_keys: Path | None = None
+    """Folder of client public keys, one `*.key` file each."""
+
+
+class ReadingSettings(_Settings):
+    """Limits of the sandboxed child that parses files."""
+
+    memory_limit_mb: int = Field(default=4096, ge=256)
+    time_limit_s: Seconds = 60.0
+    max_pixels: int = Field(default=2_500_000_000, ge=1)
+
+
+class Profile(_Settings):
+    """Everything the daemon needs to know about one pair of instruments."""
+
+    instrument: str = "unnamed"
+    timezone: str = "UTC"
+    """IANA zone of the instrument PCs' clocks (most SEM files state none)."""
+    roots: tuple[RootSettings, ...] = ()
+    reading: ReadingSettings = ReadingSettings()
+    pairing: PairingSettings = PairingSettings()
+    registration: RegistrationSettings = RegistrationSettings()
+    thermal: ThermalSettings = ThermalSettings()
+    page: PageSettings = PageSettings()
+    bus: BusSettings = BusSettings()
+
+    @model_validator(mode="after")
+    def _roots_differ(self) -> Profile:
+        names = [r.name for r in self.roots]
+        if len(set(names)) != len(names):
+            raise ValueError(f"root names must differ, got {names}")
+        paths = [r.path.resolve() for r in self.roots]
+        for a in paths:
+            if any(a != b and a.is_relative_to(b) for b in paths) or paths.count(a) > 1:
+                raise ValueError(f"roots must not contain each other, got {str(a)!r}")
+        return self
+
+
+def load_profile(path: Path) -> Profile:
+    """Read and check one profile.
+
+    Raises:
+        ProfileError: no such file, not TOML, or a rule is broken.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as failed:
+        raise ProfileError(
+            f"profile cannot be read: {failed.strerror}", str(path), "check the path"
+        ) from failed
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as failed:
+        raise ProfileError(
+            f"profile is not valid TOML: {failed}", str(path), "mend that line"
+        ) from failed
+    return check_profile(values, where=str(path))
+
+
+def check_profile(values: dict[str, Any], *, where: str) -> Profile:
+    """Validate parsed values; the first broken rule becomes one line.
+
+    Raises:
+        ProfileError: the rule, the key with its value, the mend.
+    """
+    try:
+        return Profile.model_validate(values)
+    except ValidationError as failed:
+        first = failed.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "profile"
+        if first["type"] == "extra_forbidden":
+            rule, mend = f"unknown key {key!r}", "remove it or correct its spelling"
+        else:
+            value = first.get("input")
+            shown = "" if isinstance(value, dict) else f", got {value!r}"
+            rule, mend = f"{key}: {first['msg']}{shown}", "correct the value"
+        raise ProfileError(rule, where, mend) from failed

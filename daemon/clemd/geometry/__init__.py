@@ -1,0 +1,41 @@
+"""Matrices between pixels and micrometres; the one place that knows half pixels."""
+
+from ._matrices import (
+    PoseParts,
+    apply,
+    as_matrix,
+    as_rows,
+    binning,
+    compose,
+    corner_errors,
+    corners,
+    cropping,
+    decompose,
+    in_um,
+    invert,
+    mirroring,
+    pixel_to_um,
+    resizing,
+    similarity,
+    translation,
+)
+
+__all__ = [
+    "PoseParts",
+    "apply",
+    "as_matrix",
+    "as_rows",
+    "binning",
+    "compose",
+    "corner_errors",
+    "corners",
+    "cropping",
+    "decompose",
+    "in_um",
+    "invert",
+    "mirroring",
+    "pixel_to_um",
+    "resizing",
+    "similarity",
+    "translation",
+]

@@ -1,0 +1,125 @@
+"""What goes out: one pydantic model per message, the same for bus, page and store.
+
+Every message is a row of the outbox first; its row number is the database sequence
+that the page uses as event id. JSON Schemas of these models are in `docs/schemas`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from clemd.model import Verdict
+
+
+class Message(BaseModel):
+    """Common to all: a topic and a schema name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FileMessage(Message):
+    """A file was noticed, settled, read, refused or vanished."""
+
+    topic: Literal["file"] = "file"
+    file_id: int
+    root: str
+    name: str
+    """Shown to people; relative to the root."""
+    side: str | None = None
+    state: Literal[
+        "noticed", "waiting", "reading", "read", "refused", "vanished", "superseded"
+    ]
+    reason: str = ""
+    revision: int = 1
+
+
+class FrameMessage(Message):
+    """A file became a frame."""
+
+    topic: Literal["frame"] = "frame"
+    frame_id: str
+    file_id: int
+    side: str
+    session: str
+    frame: dict[str, Any]
+    """`clemd.frame/1`."""
+
+
+class PairMessage(Message):
+    """Two frames were put beside each other, or one waits for a partner."""
+
+    topic: Literal["pair"] = "pair"
+    pair_id: str | None = None
+    em_frame_id: str | None = None
+    lm_frame_id: str | None = None
+    state: Literal["waiting", "proposed", "registering", "done", "overruled"]
+    reasons: tuple[str, ...] = ()
+
+
+class RegistrationMessage(Message):
+    """A result: what the acquisition software waits for."""
+
+    topic: Literal["registration"] = "registration"
+    registration_id: str
+    pair_id: str
+    session: str
+    em_frame_id: str
+    lm_frame_id: str
+    em_file: str
+    lm_file: str
+    verdict: Verdict
+    best: bool = True
+    """False when another LM map fits this EM image better."""
+    registration: dict[str, Any]
+    """`clemd.registration/1`."""
+    metadata_ratio: float | None = None
+    """Pixel-size ratio the metadata promised, beside the measured one."""
+    outputs: dict[str, str] = Field(default_factory=dict)
+    """Name -> path relative to the state folder."""
+
+
+class JobMessage(Message):
+    """A job changed state."""
+
+    topic: Literal["job"] = "job"
+    job_id: int
+    kind: str
+    state: Literal["queued", "leased", "done", "failed", "deferred", "poisoned"]
+    subject: str = ""
+    reason: str = ""
+
+
+class ThermalMessage(Message):
+    """The thermal state changed."""
+
+    topic: Literal["thermal"] = "thermal"
+    state: str
+    sensor: str | None = None
+    temperature_c: float | None = None
+    limit_c: float | None = None
+    reason: str = ""
+
+
+class StatusMessage(Message):
+    """The daemon started, is ready, or stops."""
+
+    topic: Literal["status"] = "status"
+    state: Literal["starting", "ready", "draining", "stopped"]
+    run_epoch: str
+    reason: str = ""
+
+
+MESSAGES: tuple[type[Message], ...] = (
+    FileMessage,
+    FrameMessage,
+    PairMessage,
+    RegistrationMessage,
+    JobMessage,
+    ThermalMessage,
+    StatusMessage,
+)
+TOPICS: tuple[str, ...] = tuple(
+    str(kind.model_fields["topic"].default) for kind in MESSAGES
+)

@@ -1,0 +1,52 @@
+"""Frozen facts that every part of clemd shares; no behaviour, no I/O."""
+
+from ._codec import display_name, from_json, to_dict, to_json
+from ._frame import (
+    Channel,
+    ChannelKind,
+    Frame,
+    Modality,
+    PixelSize,
+    Side,
+    StagePose,
+)
+from ._image import BoolImage, FloatImage, Matrix, PreparedImage
+from ._pair import PairProposal
+from ._registration import (
+    ErrorRadius,
+    Matrix3,
+    PosePrior,
+    Registration,
+    Timing,
+    TransformModel,
+    Verdict,
+)
+from ._thermal import ThermalReading, ThermalState
+
+__all__ = [
+    "BoolImage",
+    "Channel",
+    "ChannelKind",
+    "ErrorRadius",
+    "FloatImage",
+    "Frame",
+    "Matrix",
+    "Matrix3",
+    "Modality",
+    "PairProposal",
+    "PixelSize",
+    "PosePrior",
+    "PreparedImage",
+    "Registration",
+    "Side",
+    "StagePose",
+    "ThermalReading",
+    "ThermalState",
+    "Timing",
+    "TransformModel",
+    "Verdict",
+    "display_name",
+    "from_json",
+    "to_dict",
+    "to_json",
+]

@@ -1,0 +1,120 @@
+"""What one exported image says about itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class Modality(StrEnum):
+    """Which kind of instrument made the image."""
+
+    SEM = "sem"
+    TEM = "tem"
+    CLSM = "clsm"
+    WIDEFIELD = "widefield"
+    HYPERSPECTRAL = "hyperspectral"
+    XRAY = "xray"
+    UNKNOWN = "unknown"
+
+    @property
+    def side(self) -> Side | None:
+        """EM or LM, where the modality decides it."""
+        if self in {Modality.SEM, Modality.TEM}:
+            return Side.EM
+        if self in {Modality.CLSM, Modality.WIDEFIELD}:
+            return Side.LM
+        return None
+
+
+class Side(StrEnum):
+    """The two sides of a pair."""
+
+    EM = "em"
+    LM = "lm"
+
+
+class ChannelKind(StrEnum):
+    """What a channel shows; `reflected` carries structure, fluorescence labels."""
+
+    REFLECTED = "reflected"
+    FLUORESCENCE = "fluorescence"
+    TRANSMITTED = "transmitted"
+    SE = "se"
+    BSE = "bse"
+    SPECTRAL = "spectral"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """One channel of a frame."""
+
+    name: str
+    kind: ChannelKind = ChannelKind.UNKNOWN
+    kind_reason: str = ""
+    """Why it was given that kind, in words."""
+    excitation_nm: float | None = None
+    emission_nm: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PixelSize:
+    """Edge lengths of one pixel and how far to trust them."""
+
+    x_um: float
+    y_um: float
+    source: str
+    """The metadata field it was read from."""
+    relative_sigma: float = 0.03
+    """One standard deviation as a fraction; vendor metadata is off by 3-7 %."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagePose:
+    """Where the stage was, on the vendor's own axes; signs are the profile's."""
+
+    x_um: float | None = None
+    y_um: float | None = None
+    z_um: float | None = None
+    rotation_deg: float | None = None
+    tilt_deg: float | None = None
+    scan_rotation_deg: float = 0.0
+    """Zero unless the scan-rotation switch is on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """One image as a driver read it: facts only, no pixels."""
+
+    path: str
+    """Shown to people: control and undecodable characters are escaped."""
+    driver: str
+    driver_version: str
+    modality: Modality
+    shape: tuple[int, int]
+    """(height, width) of one plane in px, info bar included."""
+    dtype: str
+    """numpy name of the stored sample type, e.g. `uint8`."""
+    channels: tuple[Channel, ...]
+    pixel_size: PixelSize | None = None
+    stage: StagePose | None = None
+    acquired_at: datetime | None = None
+    """Aware; UTC where the file states a zone, else by the profile's zone."""
+    instrument: str | None = None
+    sample: str | None = None
+    session: str | None = None
+    info_bar_rows: int = 0
+    """Rows at the bottom that are not specimen; masked, never cropped."""
+    content_sha256: str = ""
+    """Hash of the file's bytes as they were read."""
+    size_bytes: int = 0
+    extra: dict[str, str] = field(default_factory=dict)
+    """Vendor values worth keeping, as text."""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def side(self) -> Side | None:
+        """EM or LM, where the modality decides it."""
+        return self.modality.side

@@ -1,0 +1,132 @@
+"""What a registration found and how far it may be believed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+Matrix3 = tuple[
+    tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]
+]
+"""A 3x3 matrix as plain numbers, rows first; acts on column vectors (x, y, 1)."""
+
+
+class Verdict(StrEnum):
+    """May the overlay be shown as right?"""
+
+    ACCEPTED = "accepted"
+    REVIEW = "review"
+    REJECTED = "rejected"
+
+
+class TransformModel(StrEnum):
+    """The family a matrix was fitted in."""
+
+    SIMILARITY = "similarity"
+    AFFINE = "affine"
+    HOMOGRAPHY = "homography"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorRadius:
+    """How far the overlay may be off anywhere in the EM field."""
+
+    p50: float
+    p95: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PosePrior:
+    """What is known about the pose before the pixels are looked at."""
+
+    pixel_size_ratio: float | None = None
+    """LM pixel size / EM pixel size; None = unknown, searched x1/4..x4."""
+    scale_tolerance: float = 0.10
+    """The ratio may be wrong by this fraction either way."""
+    mirror: bool | None = None
+    """True = mirrored, False = not, None = both are searched."""
+    rotation_deg: tuple[float, float] = (-180.0, 180.0)
+    """Range searched, degrees, clockwise as displayed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """Seconds spent, by stage."""
+
+    read: float = 0.0
+    search: float = 0.0
+    refine: float = 0.0
+    verdict: float = 0.0
+    total: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """One EM image laid on one LM image: matrix, error, verdict and provenance."""
+
+    verdict: Verdict
+    confidence: float
+    """Probability of being right, 0..1, capped at 0.99."""
+    em_to_lm: Matrix3 | None
+    """EM px -> LM px, pixel centres, full images as stored. None if refused."""
+    model: TransformModel = TransformModel.SIMILARITY
+    pixel_size_ratio: float | None = None
+    """Measured LM pixel size / EM pixel size."""
+    rotation_deg: float | None = None
+    mirrored: bool | None = None
+    error_lm_px: ErrorRadius | None = None
+    error_um: ErrorRadius | None = None
+    corner_covariance_lm_px2: tuple[tuple[float, ...], ...] | None = None
+    """8x8 covariance of the four EM corners (x0 y0 x1 y1 ...) in LM px²."""
+    engine: str = ""
+    engine_version: str = ""
+    device: str = "cpu"
+    seed: int = 0
+    seconds: Timing = field(default_factory=Timing)
+    reasons: tuple[str, ...] = ()
+    """Sentences a microscopist understands, most important first."""
+    warnings: tuple[str, ...] = ()
+    evidence: dict[str, float] = field(default_factory=dict)
+    """The witnesses' numbers behind the verdict."""
+    channel: str = ""
+    """LM channel(s) that carried the structure."""
+    input_sha256: tuple[str, str] = ("", "")
+    """(EM file, LM file)."""
+    highest_temperature_c: float | None = None
+    throttled_s: float = 0.0
+
+    def to_contract(self) -> dict[str, Any]:
+        """The `clemd.registration/1` object of the command line and the bus."""
+        radius = lambda e: None if e is None else {"p50": e.p50, "p95": e.p95}  # noqa: E731
+        return {
+            "schema": "clemd.registration/1",
+            "verdict": self.verdict.value,
+            "confidence": self.confidence,
+            "em_to_lm": None
+            if self.em_to_lm is None
+            else [list(row) for row in self.em_to_lm],
+            "model": self.model.value,
+            "pixel_size_ratio": self.pixel_size_ratio,
+            "rotation_deg": self.rotation_deg,
+            "mirrored": self.mirrored,
+            "error_lm_px": radius(self.error_lm_px),
+            "error_um": radius(self.error_um),
+            "engine": self.engine,
+            "engine_version": self.engine_version,
+            "device": self.device,
+            "channel": self.channel,
+            "seconds": {
+                "read": self.seconds.read,
+                "search": self.seconds.search,
+                "refine": self.seconds.refine,
+                "verdict": self.seconds.verdict,
+                "total": self.seconds.total,
+            },
+            "reasons": list(self.reasons),
+            "warnings": list(self.warnings),
+            "evidence": dict(self.evidence),
+            "input_sha256": list(self.input_sha256),
+            "highest_temperature_c": self.highest_temperature_c,
+            "throttled_s": self.throttled_s,
+        }
