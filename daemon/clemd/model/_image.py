@@ -25,7 +25,10 @@ class PreparedImage:
     layers: tuple[FloatImage, ...]
     mask: BoolImage
     from_full: Matrix
-    full_shape: tuple[int, int]
+    wide_mask: BoolImage | None = None
+    """The mask before the surround of a round camera field was cut off; None if the
+    same. That outline may also be the specimen's own, so both are searched."""
+    full_shape: tuple[int, int] = (0, 0)
     """(height, width) of the image as stored."""
     label: str = ""
     """Channels used, for the report."""

@@ -1,0 +1,159 @@
+"""From stored pixels to what an engine registers.
+
+The EM image is averaged down to about the light microscope's resolution while it
+streams past, so an 11,000 px image never stands in memory as floats. Contrast is
+equalised locally (CLAHE), which needs no assumption about what is bright.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from clemd.errors import RegistrationRefusedError
+from clemd.geometry import binning
+from clemd.model import BoolImage, FloatImage, PreparedImage
+
+from ._masks import camera_field, content_mask, strips
+
+WORKING_SIDE_PX = 2048
+"""Longest side prepared when nothing is known about the resolution."""
+LEAST_SIDE_PX = 24
+LEAST_CONTENT = 0.05
+"""Share of an image that must be specimen."""
+STRIP_BYTES = 32 << 20
+
+
+def prepare(
+    planes: Sequence[NDArray[Any]],
+    *,
+    reduction: float | None = None,
+    info_bar_rows: int = 0,
+    label: str = "",
+    content_key: str = "",
+) -> PreparedImage:
+    """Mask, average down and equalise the planes of one image.
+
+    `planes` are (height, width) arrays of any real type (memory maps are read once,
+    strip by strip). `reduction` is how many stored px make one working px; None
+    brings the longest side to at most 2048 px.
+
+    Raises:
+        RegistrationRefusedError: too small, constant, empty, or not numbers.
+    """
+    height, width = _check_shape(planes)
+    bin_px = _bin_size(height, width, reduction)
+    layers: list[FloatImage] = []
+    masks: list[BoolImage] = []
+    wide: list[BoolImage] = []
+    for plane in planes:
+        small, valid = _average(plane, bin_px)
+        mask = content_mask(small, -(-info_bar_rows // bin_px)) & valid
+        grey = _stretch(small, mask)
+        if grey is None:
+            continue
+        wide.append(mask)
+        masks.append(camera_field(np.where(mask, grey, _middle(grey, mask)), mask))
+        layers.append(_equalise(grey))
+    if not layers:
+        raise RegistrationRefusedError(
+            "the image is constant: nothing to register; check detector and blanking"
+        )
+    mask, wide_mask = _all(masks), _all(wide)
+    if mask.mean() < LEAST_CONTENT:
+        mask = wide_mask
+    if mask.mean() < LEAST_CONTENT:
+        raise RegistrationRefusedError(
+            f"only {100 * mask.mean():.0f} % of the image is specimen: "
+            "the rest is border, bar or not a number"
+        )
+    return PreparedImage(
+        layers=tuple(layers),
+        mask=mask,
+        wide_mask=wide_mask if bool((wide_mask & ~mask).mean() > 0.03) else None,
+        from_full=binning(bin_px),
+        full_shape=(height, width),
+        label=label,
+        content_key=content_key,
+    )
+
+
+def _check_shape(planes: Sequence[NDArray[Any]]) -> tuple[int, int]:
+    if not planes:
+        raise RegistrationRefusedError("the image has no channel to register")
+    shape = planes[0].shape
+    if len(shape) != 2 or any(p.shape != shape for p in planes):
+        raise RegistrationRefusedError(f"planes must be 2-D and alike, got {shape}")
+    if any(p.dtype.kind not in "uifb" for p in planes):
+        raise RegistrationRefusedError(
+            f"pixels must be real numbers, got {planes[0].dtype}"
+        )
+    height, width = int(shape[0]), int(shape[1])
+    if min(height, width) < LEAST_SIDE_PX:
+        raise RegistrationRefusedError(
+            f"the image is {width} x {height} px: at least {LEAST_SIDE_PX} px a side "
+            "are needed"
+        )
+    return height, width
+
+
+def _bin_size(height: int, width: int, reduction: float | None) -> int:
+    """Whole px per working px; never so coarse that too little is left."""
+    if reduction is None:
+        reduction = max(height, width) / WORKING_SIDE_PX
+    most = min(height, width) // LEAST_SIDE_PX
+    return int(max(1, min(np.floor(max(reduction, 1.0)), most)))
+
+
+def _average(plane: NDArray[Any], bin_px: int) -> tuple[FloatImage, BoolImage]:
+    """Block means (height // bin, width // bin) and where they are numbers."""
+    height, width = plane.shape
+    rows, columns = height // bin_px, width // bin_px
+    small = np.empty((rows, columns), np.float32)
+    per_strip = max(1, STRIP_BYTES // max(1, width * 4 * bin_px))
+    for start, stop in strips(rows, per_strip):
+        block = plane[start * bin_px : stop * bin_px, : columns * bin_px]
+        part = np.ascontiguousarray(block, dtype=np.float32)
+        part[~np.isfinite(part)] = np.nan
+        small[start:stop] = (
+            part
+            if bin_px == 1
+            else cv2.resize(
+                part, (columns, stop - start), interpolation=cv2.INTER_AREA
+            )
+        )
+    valid = np.isfinite(small)
+    small[~valid] = 0.0
+    return small, valid
+
+
+def _stretch(small: FloatImage, mask: BoolImage) -> NDArray[np.uint8] | None:
+    """8-bit between the 0.5 and 99.5 percentile of the specimen; None if constant."""
+    inside = small[mask]
+    if inside.size < 64:
+        return None
+    low, high = np.percentile(inside[:: max(1, inside.size // 200_000)], [0.5, 99.5])
+    if not high > low:
+        low, high = float(inside.min()), float(inside.max())
+    if not high > low:
+        return None
+    scaled = np.clip((small - low) / (high - low), 0, 1)
+    return np.round(255 * scaled).astype(np.uint8)
+
+
+def _middle(grey: NDArray[np.uint8], mask: BoolImage) -> np.uint8:
+    return np.uint8(np.median(grey[mask][::7]))
+
+
+def _equalise(grey: NDArray[np.uint8]) -> FloatImage:
+    """Local contrast equalisation, float32 0..1 (CLAHE, Zuiderveld 1994)."""
+    equal = cv2.createCLAHE(3.0, (8, 8)).apply(grey)
+    return np.asarray(equal, np.float32) / 255
+
+
+def _all(masks: Sequence[BoolImage]) -> BoolImage:
+    return np.asarray(np.logical_and.reduce(list(masks)))

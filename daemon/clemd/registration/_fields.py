@@ -1,0 +1,131 @@
+"""Double-angle gradient fields: structure without contrast.
+
+For an image with gradient g = gx + i·gy the field is z = g² / (|g|² + level), smoothed
+as a structure tensor. Doubling the angle makes z blind to the sign of contrast,
+dividing by |g|² to its size; what is left is where edges run. Two images of one
+specimen made by different physics share little else (reference: normalised gradient
+fields, Haber & Modersitzki 2006; double angle, Granlund & Knutsson 1995).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from clemd.geometry import compose, resizing
+from clemd.model import Matrix, PreparedImage
+
+SIGMA_PX = 1.4
+"""Scale of the derivative."""
+RHO_PX = 1.0
+"""Smoothing of the structure tensor."""
+LOCAL_PX = 11.0
+"""Radius over which the local gradient level is taken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """A field on its pixel grid."""
+
+    z: Tensor
+    """(3, height, width) float32: Re z, Im z, valid (0 or 1); |z| < 1."""
+    from_full: Matrix
+    """Px of the image as stored -> px of this grid."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width) in px."""
+        return int(self.z.shape[1]), int(self.z.shape[2])
+
+
+def field_of(
+    image: PreparedImage, reduction: float, device: torch.device, smooth: float = 1.0
+) -> Field:
+    """The field of `image` sampled `reduction` times coarser than it is stored.
+
+    `reduction` counts px of the full image per px of the field. `smooth` widens the
+    derivative (variance) and the tensor smoothing alike.
+    """
+    h, w = image.mask.shape
+    per_full = 1.0 / math.sqrt(abs(float(np.linalg.det(image.from_full[:2, :2]))))
+    factor = max(reduction / per_full, 0.25)
+    size = max(8, round(w / factor)), max(8, round(h / factor))
+    area = cv2.INTER_AREA if factor > 1 else cv2.INTER_LINEAR
+    layers = np.stack([cv2.resize(a, size, interpolation=area) for a in image.layers])
+    valid = cv2.resize(image.mask.astype(np.float32), size, interpolation=area) > 0.99
+    z = double_angle(
+        torch.from_numpy(layers).to(device),
+        torch.from_numpy(valid).to(device),
+        SIGMA_PX * math.sqrt(smooth),
+        RHO_PX * smooth,
+    )
+    grid = resizing((h, w), (size[1], size[0]))
+    return Field(z=z, from_full=compose(grid, image.from_full))
+
+
+def double_angle(layers: Tensor, valid: Tensor, sigma: float, rho: float) -> Tensor:
+    """Field of `layers` (channels, height, width), whose tensors are summed.
+
+    Returns (3, height, width): Re z, Im z, valid; zero mean over the valid part, so
+    that a common texture direction does not vote for every shift.
+    """
+    reach = int(round(2 * sigma)) + 1
+    inside = valid[None, None].float()
+    # a pixel counts only if every pixel its derivative looks at is specimen
+    outside = F.pad(1 - inside, (reach,) * 4, value=1.0)
+    mask = 1 - F.max_pool2d(outside, 2 * reach + 1, stride=1)
+    smooth = blur(layers[:, None], sigma)
+    gx = F.pad(smooth, (1, 1, 0, 0), mode="replicate")
+    gx = (gx[..., 2:] - gx[..., :-2]) * 0.5
+    gy = F.pad(smooth, (0, 0, 1, 1), mode="replicate")
+    gy = (gy[..., 2:, :] - gy[..., :-2, :]) * 0.5
+    tensor = torch.cat([gx * gx + gy * gy, gx * gx - gy * gy, 2 * gx * gy], 1)
+    tensor = blur((tensor * _layer_weights(tensor, mask)).sum(0, keepdim=True), rho)
+    power, cosine, sine = tensor[:, :1], tensor[:, 1:2], tensor[:, 2:]
+    present = power[(mask > 0) & (power > 1e-12)]
+    level = present.median() if present.numel() else power.new_tensor(1e-9)
+    local = blur(power * mask, LOCAL_PX) / (blur(mask, LOCAL_PX) + 1e-3)
+    gain = mask / (power + 0.5 * local + 0.5 * level + 1e-12)
+    z = torch.cat([cosine, sine], 1) * gain
+    count = mask.sum().clamp(min=1.0)
+    z = z - (z.sum((2, 3), keepdim=True) / count) * mask
+    return torch.cat([z, mask], 1)[0]
+
+
+def _layer_weights(tensor: Tensor, mask: Tensor) -> Tensor:
+    """Equal say for each layer, whatever its brightness: 1 / mean gradient energy."""
+    energy = (tensor[:, :1] * mask).sum((2, 3), keepdim=True)
+    return torch.where(energy > 0, mask.sum().clamp(min=1.0) / energy, 0.0)
+
+
+def blur(stack: Tensor, sigma: float) -> Tensor:
+    """Gaussian of `sigma` px, edges replicated; (n, c, height, width) in and out."""
+    if sigma <= 0:
+        return stack
+    radius = max(1, math.ceil(3 * sigma))
+    at = torch.arange(-radius, radius + 1, device=stack.device, dtype=stack.dtype)
+    kernel = torch.exp(-0.5 * (at / sigma) ** 2)
+    kernel = kernel / kernel.sum()
+    n, c, h, w = stack.shape
+    flat = stack.reshape(n * c, 1, h, w)
+    flat = _edge_pad(flat, radius, 0)
+    flat = F.conv2d(flat, kernel.view(1, 1, 1, -1))
+    flat = _edge_pad(flat, 0, radius)
+    flat = F.conv2d(flat, kernel.view(1, 1, -1, 1))
+    return flat.reshape(n, c, h, w)
+
+
+def _edge_pad(flat: Tensor, x: int, y: int) -> Tensor:
+    return F.pad(flat, (x, x, y, y), mode="replicate")
+
+
+def turned(re: Tensor, im: Tensor, angle_rad: Tensor) -> tuple[Tensor, Tensor]:
+    """The field after its image was turned by `angle_rad`: z · exp(2i·angle)."""
+    c, s = torch.cos(2 * angle_rad), torch.sin(2 * angle_rad)
+    return c * re - s * im, s * re + c * im

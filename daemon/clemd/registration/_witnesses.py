@@ -1,0 +1,207 @@
+"""Witnesses: what speaks for a matrix besides the score that found it.
+
+Each looks at the two images through the matrix and asks something the search did not
+maximise: do the parts agree one by one (tile vote), does another measure of
+similarity agree (MIND), would the image turned or mirrored fit as well (null), is
+there a second place as good. On wrong matrices these are nearly independent, so two
+that agree are worth far more than one that shouts.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy.stats import binom
+from torch import Tensor
+
+from clemd.model import PreparedImage
+
+from ._fields import blur
+from ._movement import MovementFit
+from ._surfaces import Surfaces, sample_in_em, tile_surfaces
+
+HIT_PX = 2.5
+"""A tile votes yes when its own best place is this near to where the matrix puts it."""
+REACH_PX = 8
+VOTE_TILES = 6
+COARSE_TILES = 4
+USABLE = 0.2
+"""A tile is asked only with this share of the median tile's structure."""
+MIND_REACH_PX = 5
+MIND_HIT_PX = 1.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vote:
+    """How many tiles find their best place where the matrix puts them."""
+
+    share: float
+    usable: int
+    log_p: float
+    """-log10 of the chance of as many hits among tiles that know nothing."""
+
+
+def vote(surfaces: Surfaces, index: int = 0) -> Vote:
+    """Count the usable tiles whose peak lies within `HIT_PX` of no movement."""
+    values, r = surfaces.values[index], surfaces.reach_px
+    n = 2 * r + 1
+    peak = values.flatten(1).argmax(1)
+    dy, dx = peak // n - r, peak % n - r
+    hit = (dy.abs() <= HIT_PX) & (dx.abs() <= HIT_PX)
+    usable = surfaces.energy > USABLE * _median_positive(surfaces.energy)
+    usable &= values.flatten(1).amax(1) > 0
+    hits, asked = int((hit & usable).sum()), int(usable.sum())
+    chance = (2 * math.floor(HIT_PX) + 1) ** 2 / n**2
+    log_p = -float(binom.logsf(hits - 1, asked, chance)) / math.log(10) if hits else 0.0
+    return Vote(share=hits / max(asked, 1), usable=asked, log_p=log_p)
+
+
+def _median_positive(values: Tensor) -> Tensor:
+    present = values[values > 0]
+    return present.median() if present.numel() else values.new_tensor(math.inf)
+
+
+def field_witnesses(em: Tensor, lm: Tensor, matrix: Tensor) -> dict[str, float]:
+    """Tile vote, its null with the EM turned and flipped in place, asked movement.
+
+    `em`, `lm`: fields (3, height, width); `matrix` (3, 3) EM field px -> LM field px.
+    """
+    seen = tile_surfaces(em, lm, matrix[None], VOTE_TILES, REACH_PX)
+    fine = vote(seen)
+    coarse_em, coarse_lm, coarse_m = _halved(em), _halved(lm), _halved_matrix(matrix)
+    coarse = vote(tile_surfaces(coarse_em, coarse_lm, coarse_m[None], 4, REACH_PX))
+    nulls = [
+        vote(tile_surfaces(other, coarse_lm, coarse_m[None], COARSE_TILES, REACH_PX))
+        for other in (_turned_half(coarse_em), _flipped(coarse_em))
+    ]
+    shape = (int(em.shape[1]), int(em.shape[2]))
+    asked = MovementFit(seen, shape).similarity(capture=True)
+    return {
+        "hits": fine.share,
+        "tiles": float(fine.usable),
+        "log_p": fine.log_p,
+        "hits_coarse": coarse.share,
+        "hits_null": max(v.share for v in nulls),
+        "asked_px": float(asked.largest_px[0]),
+        "score": float(seen.score[0]),
+        "overlap": float(seen.overlap[0]),
+    }
+
+
+def _halved(field: Tensor) -> Tensor:
+    """The field smoothed and sampled at half the resolution."""
+    h, w = field.shape[1] // 2 * 2, field.shape[2] // 2 * 2
+    smooth = blur(field[None, :, :h, :w], 0.8)
+    small = F.avg_pool2d(smooth, 2)[0]
+    small[2] = (small[2] > 0.99).float()
+    small[:2] *= small[2]
+    return small
+
+
+def _halved_matrix(matrix: Tensor) -> Tensor:
+    bins = torch.tensor(
+        [[0.5, 0, -0.25], [0, 0.5, -0.25], [0, 0, 1.0]],
+        dtype=torch.float64,
+        device=matrix.device,
+    )
+    return bins @ matrix @ torch.linalg.inv(bins)
+
+
+def _turned_half(field: Tensor) -> Tensor:
+    return field.flip(1, 2)
+
+
+def _flipped(field: Tensor) -> Tensor:
+    other = field.flip(2).clone()
+    other[1] *= -1
+    return other
+
+
+def mind_witness(
+    em: PreparedImage,
+    lm: PreparedImage,
+    em_shape: tuple[int, int],
+    lm_shape: tuple[int, int],
+    matrix: Tensor,
+    device: torch.device,
+) -> dict[str, float]:
+    """Do the tiles agree under MIND, a measure the search never saw?
+
+    MIND (Heinrich et al. 2012) compares each image with itself a pixel away, so it
+    needs no relation between the two greys. The shapes are those of the grids
+    `matrix` maps between.
+    """
+    e = _grey_and_valid(em, em_shape, device)
+    whole = _grey_and_valid(lm, lm_shape, device)
+    shape = (int(e.shape[1]), int(e.shape[2]))
+    seen = sample_in_em(whole, matrix[None], shape, margin=MIND_REACH_PX)[0]
+    costs = _mind_costs(_mind(e[0]), _mind(seen[0]), e[1] > 0.99, seen[1] > 0.99)
+    n = 2 * MIND_REACH_PX + 1
+    usable = torch.isfinite(costs).all(-1).all(-1)
+    if int(usable.sum()) < 4:
+        return {"mind_hits": 0.0, "mind_z": 0.0, "mind_tiles": float(usable.sum())}
+    costs = costs[usable]
+    at = costs.flatten(1).argmin(1)
+    dy, dx = at // n - MIND_REACH_PX, at % n - MIND_REACH_PX
+    hits = ((dy.abs() <= MIND_HIT_PX) & (dx.abs() <= MIND_HIT_PX)).double().mean()
+    total = costs.sum(0)
+    r = MIND_REACH_PX
+    far = torch.ones_like(total, dtype=torch.bool)
+    far[r - 2 : r + 3, r - 2 : r + 3] = False
+    near = total[r - 1 : r + 2, r - 1 : r + 2].min()
+    z = (total[far].mean() - near) / (total[far].std() + 1e-9)
+    return {
+        "mind_hits": float(hits),
+        "mind_z": float(z),
+        "mind_tiles": float(usable.sum()),
+    }
+
+
+def _grey_and_valid(
+    image: PreparedImage, shape: tuple[int, int], device: torch.device
+) -> Tensor:
+    """(2, height, width): mean layer smoothed by a px, share of valid px."""
+    size = (shape[1], shape[0])
+    area = cv2.INTER_AREA
+    grey = np.mean([cv2.resize(a, size, interpolation=area) for a in image.layers], 0)
+    valid = cv2.resize(image.mask.astype(np.float32), size, interpolation=area)
+    planes = torch.from_numpy(np.stack([grey, valid]).astype(np.float32)).to(device)
+    return torch.stack([blur(planes[None, :1], 1.0)[0, 0], planes[1]])
+
+
+def _mind(grey: Tensor) -> Tensor:
+    """Four self-similarities per px, (4, height, width), largest scaled to 1."""
+    pad = F.pad(grey[None, None], (1, 1, 1, 1), mode="replicate")[0, 0]
+    h, w = grey.shape
+    moved = torch.stack(
+        [pad[y : y + h, x : x + w] for y, x in ((0, 1), (2, 1), (1, 0), (1, 2))]
+    )
+    distance = blur(((grey - moved) ** 2)[None], 1.0)[0]
+    mind = torch.exp(-distance / (distance.mean(0, keepdim=True) + 1e-6))
+    return mind / mind.amax(0, keepdim=True)
+
+
+def _mind_costs(em: Tensor, lm: Tensor, em_valid: Tensor, lm_valid: Tensor) -> Tensor:
+    """Mean squared MIND difference per tile and shift, (tiles, n, n); inf = unknown."""
+    h, w = em.shape[1:]
+    rows, columns = COARSE_TILES, COARSE_TILES
+    th, tw = h // rows, w // columns
+    r = MIND_REACH_PX
+    out = []
+    for dy in range(2 * r + 1):
+        for dx in range(2 * r + 1):
+            other = lm[:, dy : dy + h, dx : dx + w]
+            both = (em_valid & lm_valid[dy : dy + h, dx : dx + w]).float()
+            cost = ((em - other) ** 2).sum(0) * both
+            stack = torch.stack([cost, both])[:, : rows * th, : columns * tw]
+            tiles = stack.reshape(2, rows, th, columns, tw).double().sum((2, 4))
+            mean = tiles[0] / tiles[1].clamp(min=1)
+            enough = tiles[1] > 0.5 * th * tw
+            out.append(torch.where(enough, mean, torch.inf).flatten())
+    n = 2 * r + 1
+    return torch.stack(out, 1).reshape(rows * columns, n, n)
