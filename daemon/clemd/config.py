@@ -59,6 +59,8 @@ class RootSettings(_Settings):
     """Time between full scans."""
     ignore: tuple[str, ...] = ("*.tmp", "*.part", "*.partial", ".*", "~*", "*.txt")
     """File-name patterns that are never images (sidecars, temporary names)."""
+    incomplete_s: Seconds = 60.0
+    """A file whose structure is incomplete is refused after this time unchanged."""
     sidecar_wait_s: float = Field(default=30.0, ge=0)
 
     @model_validator(mode="after")

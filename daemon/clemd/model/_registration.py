@@ -69,7 +69,10 @@ class Registration:
     confidence: float
     """Probability of being right, 0..1, capped at 0.99."""
     em_to_lm: Matrix3 | None
-    """EM px -> LM px, pixel centres, full images as stored. None if refused."""
+    """EM px -> LM px, pixel centres, full images as stored. None if rejected."""
+    best_guess: Matrix3 | None = None
+    """The matrix that was judged, whatever the verdict: for replay and benchmarks,
+    never shown, exported or published."""
     model: TransformModel = TransformModel.SIMILARITY
     pixel_size_ratio: float | None = None
     """Measured LM pixel size / EM pixel size."""

@@ -1,6 +1,12 @@
 """How one image finds its place on the other; the only package that imports torch."""
 
-from ._engine import Engine, EngineContext
-from ._engines import engine_named, resolve_device
+import os
+
+# Threads that spin while they wait starve every other program of a busy instrument PC
+# (and each other: a second turned into minutes). Must be said before torch loads.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+from ._engine import Engine, EngineContext  # noqa: E402
+from ._engines import engine_named, resolve_device  # noqa: E402
 
 __all__ = ["Engine", "EngineContext", "engine_named", "resolve_device"]

@@ -518,7 +518,8 @@ class MultimodalEngine:
         return Registration(
             verdict=judged.verdict,
             confidence=judged.confidence,
-            em_to_lm=as_rows(sharp.matrix),
+            em_to_lm=as_rows(sharp.matrix) if shown else None,
+            best_guess=as_rows(sharp.matrix),
             model=sharp.model,
             pixel_size_ratio=1 / parts.scale,
             rotation_deg=parts.rotation_deg,

@@ -1,0 +1,129 @@
+"""What an operator or a program may ask the running daemon to do."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from clemd.errors import UsageError
+from clemd.messages import PairMessage
+from clemd.model import PairProposal, Verdict
+from clemd.store import NoSuchRecordError
+
+from ._house import House
+from ._intake import Intake
+from ._views import Views
+
+
+class Commands:
+    """Verbs of the page and the bus; each is checked, kept and announced."""
+
+    def __init__(self, house: House, intake: Intake, views: Views) -> None:
+        self._house = house
+        self._intake = intake
+        self._views = views
+        self.verbs: dict[str, Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]] = {
+            "status": self._status,
+            "accept": self._accept,
+            "reject": self._reject,
+            "undo": self._undo,
+            "pair": self._pair,
+            "retry": self._retry,
+        }
+
+    async def __call__(self, verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Carry out one command.
+
+        Raises:
+            UsageError: unknown verb, missing or wrong argument.
+        """
+        if verb not in self.verbs:
+            raise UsageError(
+                f"unknown command {verb!r}", "", f"use one of {', '.join(self.verbs)}"
+            )
+        try:
+            return await self.verbs[verb](arguments)
+        except NoSuchRecordError as missing:
+            raise UsageError(str(missing), verb, "check the id") from missing
+
+    async def _status(self, _: dict[str, Any]) -> dict[str, Any]:
+        return self._views.health()
+
+    async def _accept(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        return self._overrule(arguments, Verdict.ACCEPTED)
+
+    async def _reject(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        return self._overrule(arguments, Verdict.REJECTED)
+
+    async def _undo(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        return self._overrule(arguments, None)
+
+    def _overrule(
+        self, arguments: dict[str, Any], verdict: Verdict | None
+    ) -> dict[str, Any]:
+        store = self._house.store
+        row = store.registration(_text(arguments, "registration_id"))
+        if verdict is Verdict.ACCEPTED and row.registration.em_to_lm is None:
+            raise UsageError(
+                "a rejected result has no matrix to accept",
+                row.id,
+                "retry the pair, or register it by hand",
+            )
+        by = "engine" if verdict is None else "operator"
+        with store.transaction():
+            changed = store.overrule(
+                row.id,
+                verdict or row.registration.verdict,
+                by=by,
+                reason=str(arguments.get("reason", ""))[:200],
+            )
+            for other in store.registrations(em_frame_id=row.em_frame_id):
+                store.announce(
+                    store.registration_message(other.id), session=row.session
+                )
+        self._house.committed()
+        return {"registration_id": row.id, "verdict": changed.verdict.value}
+
+    async def _pair(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        em = self._house.store.frame(_text(arguments, "em_frame_id"))
+        lm = self._house.store.frame(_text(arguments, "lm_frame_id"))
+        if (em.side, lm.side) != ("em", "lm"):
+            raise UsageError(
+                "a pair is one EM and one LM frame", f"{em.side}, {lm.side}", "swap them"
+            )
+        reasons = ("put together by the operator",)
+        with self._house.store.transaction():
+            pair_id = self._house.store.add_pair(
+                PairProposal(
+                    em_frame_id=em.id, lm_frame_id=lm.id, score=100.0, reasons=reasons
+                )
+            )
+            self._house.store.announce(
+                PairMessage(
+                    pair_id=pair_id,
+                    em_frame_id=em.id,
+                    lm_frame_id=lm.id,
+                    state="proposed",
+                    reasons=reasons,
+                ),
+                session=em.session,
+            )
+            job_id = self._intake.enqueue_registration(pair_id)
+        self._house.committed()
+        return {"pair_id": pair_id, "job_id": job_id}
+
+    async def _retry(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        job_id = arguments.get("job_id")
+        if not isinstance(job_id, int):
+            raise UsageError("retry needs a job_id", repr(job_id), "give a number")
+        if not self._house.queue.retry(job_id):
+            raise UsageError("no such job, or it is running", str(job_id), "wait")
+        self._house.committed()
+        return {"job_id": job_id}
+
+
+def _text(arguments: dict[str, Any], name: str) -> str:
+    value = arguments.get(name)
+    if not isinstance(value, str) or not value:
+        raise UsageError(f"{name} is missing", repr(value), "give the id as text")
+    return value

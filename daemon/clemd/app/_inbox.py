@@ -1,0 +1,179 @@
+"""From file events to the inventory and the queue of files to read."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from clemd.messages import FileMessage
+from clemd.model import display_name
+from clemd.store import FileRow
+from clemd.watching import (
+    Event,
+    FolderWatch,
+    KnownFile,
+    Look,
+    Noticed,
+    Odd,
+    RootChanged,
+    RootStatus,
+    Settled,
+    Vanished,
+)
+
+from ._house import READ, House
+
+BATCH = 200
+SETTLED_STATES = frozenset({"read", "refused", "superseded", "reading"})
+_log = structlog.get_logger(__name__)
+
+
+class Inbox:
+    """Takes events from the watching threads, keeps them on the loop's thread."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._loop = asyncio.get_running_loop()
+        self._events: asyncio.Queue[Event] = asyncio.Queue()
+        self._sides = {r.name: r.side for r in house.profile.roots}
+        self._watches: dict[str, FolderWatch] = {}
+        self.roots: dict[str, RootStatus] = {}
+
+    def start(self) -> None:
+        """Begin to watch every root of the profile, from the inventory on."""
+        for root in self._house.profile.roots:
+            known = {
+                relative: KnownFile(
+                    row.size_bytes,
+                    row.modified_ns,
+                    row.inode,
+                    row.state in SETTLED_STATES,
+                )
+                for relative, row in self._house.store.known_files(root.name).items()
+                if row.state != "vanished"
+            }
+            watch = FolderWatch(root, known, self.offer)
+            self._watches[root.name] = watch
+            watch.start()
+
+    def stop(self) -> None:
+        """End every watch."""
+        for watch in self._watches.values():
+            watch.stop()
+
+    def offer(self, event: Event) -> None:
+        """Take one event; called from the watches' threads."""
+        self._loop.call_soon_threadsafe(self._events.put_nowait, event)
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing waits to be noted and every root has been scanned once."""
+        scanned = all(w.status.scan_age_s is not None for w in self._watches.values())
+        return self._events.empty() and scanned
+
+    def statuses(self) -> list[RootStatus]:
+        """How every root is doing now."""
+        return [watch.status for watch in self._watches.values()]
+
+    def offer_again(self, row: FileRow, *, delay_s: float) -> None:
+        """This version was incomplete: look again when it changes, or later."""
+        watch = self._watches.get(row.root)
+        if watch is not None:
+            look = Look(row.size_bytes, row.modified_ns, row.inode, is_regular=True)
+            watch.wait_more(row.relative, look, delay_s)
+
+    async def run(self) -> None:
+        """Note events until cancelled, many in one transaction."""
+        while True:
+            batch = [await self._events.get()]
+            while not self._events.empty() and len(batch) < BATCH:
+                batch.append(self._events.get_nowait())
+            with self._house.store.transaction():
+                for event in batch:
+                    self._note(event)
+            self._house.committed()
+
+    def _note(self, event: Event) -> None:
+        match event:
+            case Noticed():
+                self._house.metrics.files_seen.inc()
+                row = self._row(event.root, event.relative, event.look)
+                if row.state == "noticed":
+                    self._announce(row, "noticed")
+            case Settled():
+                self._queue(self._row(event.root, event.relative, event.look))
+            case Odd():
+                look = Look(0, 0, 0, is_regular=False)
+                row = self._row(event.root, event.relative, look)
+                if (row.state, row.reason) != ("refused", event.reason):
+                    self.refuse(row, event.reason)
+            case Vanished():
+                self._lose(event)
+            case RootChanged():
+                self.roots[event.root] = event.status
+                _log.info(
+                    "root_changed",
+                    root=event.root,
+                    present=event.status.present,
+                    reason=event.status.reason,
+                    hints=event.status.hints,
+                )
+
+    def _row(self, root: str, relative: bytes, look: Look) -> FileRow:
+        return self._house.store.note_file(
+            root,
+            relative,
+            size_bytes=look.size_bytes,
+            modified_ns=look.modified_ns,
+            inode=look.inode,
+        )
+
+    def _queue(self, row: FileRow) -> None:
+        queue = self._house.queue
+        job_id = queue.enqueue(
+            READ,
+            f"read:{row.id}:{row.revision}",
+            {"file_id": row.id, "revision": row.revision},
+            priority=20,
+        )
+        job = queue.job(job_id)
+        if job is not None and job.state not in {"queued", "leased"}:
+            queue.retry(job_id)
+        self._house.store.set_file_state(row.id, "reading")
+        self._announce(row, "reading")
+
+    def _lose(self, event: Vanished) -> None:
+        row = self._house.store.known_files(event.root).get(event.relative)
+        if row is None or row.state == "vanished":
+            return
+        self._house.store.set_file_state(row.id, "vanished", "the file is gone")
+        self._announce(row, "vanished", "the file is gone")
+
+    def refuse(self, row: FileRow, reason: str) -> None:
+        """Say once and for all that this version is not an image for us."""
+        self._house.store.set_file_state(row.id, "refused", reason)
+        self._house.metrics.files_refused.inc()
+        self._announce(row, "refused", reason)
+        name = display_name(row.relative)
+        _log.warning("file_refused", root=row.root, file=name, reason=reason)
+
+    def _announce(self, row: FileRow, state: str, reason: str = "") -> None:
+        side = self._sides.get(row.root)
+        self._house.store.announce(
+            FileMessage.model_validate(
+                {
+                    "file_id": row.id,
+                    "root": row.root,
+                    "name": display_name(row.relative),
+                    "side": None if side is None else side.value,
+                    "state": state,
+                    "reason": reason,
+                    "revision": row.revision,
+                }
+            )
+        )
+
+    def announce(self, row: FileRow, state: str, reason: str = "") -> None:
+        """Tell everyone how far a file has come."""
+        self._announce(row, state, reason)

@@ -1,0 +1,309 @@
+"""Give pairs to a worker, keep what it finds, tell everyone."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+import structlog
+
+from clemd.config import RegistrationSettings
+from clemd.errors import ClemdError, LeaseLostError
+from clemd.jobs import Executor, Lease, WorkerFailedError, WorkerLostError
+from clemd.messages import JobMessage, PairMessage
+from clemd.model import Frame, Registration, from_json, to_dict
+from clemd.reading import ReadRequest
+from clemd.store import FrameRow, PairRow, RegistrationRow
+
+from ._house import EXPORT, REGISTER, House
+
+HOT_DELAY_S = 5.0
+RETRY_S = 2.0
+EXPORT_LIMIT_S = 900.0
+_log = structlog.get_logger(__name__)
+
+
+class Registrar:
+    """Serves the jobs that need a worker: registrations first, files after."""
+
+    def __init__(
+        self, house: House, executor: Executor, *, request: dict[str, Any]
+    ) -> None:
+        self._house = house
+        self._executor = executor
+        self._request = request
+        self._running: Lease | None = None
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        while True:
+            self._house.heartbeats.beat("registrar")
+            lease = self._house.queue.claim([REGISTER, EXPORT])
+            if lease is None:
+                await self._house.wait_for_work(1.0)
+            elif not self._admits(lease):
+                continue
+            else:
+                await self._serve(lease)
+
+    def _admits(self, lease: Lease) -> bool:
+        """A hot device takes no new job; the job says so and comes back."""
+        monitor = self._house.monitor
+        if monitor.state.value != "hot":
+            return True
+        reason = f"the device is hot ({monitor.sensor_name}): waiting for it to cool"
+        with self._house.store.transaction():
+            self._house.queue.defer(lease, reason, delay_s=HOT_DELAY_S)
+            self._announce_job(lease, "deferred", reason)
+        self._house.committed()
+        return False
+
+    async def _serve(self, lease: Lease) -> None:
+        self._running = lease
+        try:
+            if lease.kind == REGISTER:
+                await self._register(lease)
+            else:
+                await self._export(lease)
+        except LeaseLostError as lost:
+            _log.warning("lease_lost", job=lease.job_id, reason=str(lost))
+        except (WorkerLostError, WorkerFailedError) as failed:
+            self._fail(lease, str(failed))
+        except ClemdError as failed:
+            self._fail(lease, str(failed))
+        finally:
+            self._running = None
+
+    def _beat(self, _stage: str) -> None:
+        """The worker breathes: the lease goes on, the watchdog sees progress."""
+        self._house.heartbeats.beat("registrar")
+        if self._running is not None:
+            self._house.queue.extend(self._running)
+
+    async def _register(self, lease: Lease) -> None:
+        house = self._house
+        pair = house.store.pair(lease.payload["pair_id"])
+        em, lm = house.store.frame(pair.em_frame_id), house.store.frame(pair.lm_frame_id)
+        for row in (em, lm):
+            await self._ensure_planes(row)
+        registration_id = str(uuid5(NAMESPACE_URL, f"{pair.id}:{lease.key}"))
+        folder = self._folder(em.session, registration_id)
+        self._announce_start(lease, pair, em.session)
+        started_s = house.clock()
+        answer = await self._executor.run(
+            self._task("register", em, lm, folder, registration_id)
+            | {"request": self._request},
+            limit_s=house.profile.registration.time_limit_s,
+            beat=self._beat,
+        )
+        found = from_json(Registration, json.dumps(answer["registration"]))
+        found = replace(
+            found,
+            highest_temperature_c=house.monitor.highest_between(
+                started_s, house.clock()
+            ),
+            throttled_s=house.monitor.throttled_between(started_s, house.clock()),
+        )
+        outputs = self._relative(folder, answer["outputs"])
+        self._keep(lease, pair, found, registration_id, outputs, em)
+
+    async def _ensure_planes(self, row: FrameRow) -> None:
+        """Read a frame's file again if the cache no longer holds its planes."""
+        house = self._house
+        if all((house.cache / n).exists() for n in house.plane_names(row.frame)):
+            return
+        file = house.store.file(row.file_id)
+        root = next(r for r in house.profile.roots if r.name == file.root)
+        result = await house.reader.read(
+            ReadRequest(
+                path=os.fsdecode(os.fsencode(root.path) + b"/" + file.relative),
+                root=str(root.path),
+                cache=str(house.cache),
+                accept_zero_tail=True,
+                timezone=house.profile.timezone,
+            )
+        )
+        if result.frame.content_sha256 != row.frame.content_sha256:
+            raise WorkerFailedError(f"{row.frame.path} has other content now")
+
+    def _keep(
+        self,
+        lease: Lease,
+        pair: PairRow,
+        found: Registration,
+        registration_id: str,
+        outputs: dict[str, str],
+        em: FrameRow,
+    ) -> None:
+        """Result, message and the end of the job: one transaction."""
+        house, store = self._house, self._house.store
+        with store.transaction():
+            before = _best_of(store.registrations(em_frame_id=pair.em_frame_id))
+            added = store.add_registration(
+                pair.id,
+                found,
+                registration_id=registration_id,
+                job_key=lease.key,
+                outputs=outputs,
+            )
+            store.set_pair_state(pair.id, "done")
+            if added:
+                self._announce_results(pair, registration_id, before, em.session)
+                house.queue.enqueue(
+                    EXPORT,
+                    f"export:{registration_id}",
+                    {"registration_id": registration_id},
+                    priority=1,
+                )
+            house.queue.finish(lease)
+        house.metrics.jobs_done.inc()
+        age_s = time.time() - store.file(em.file_id).modified_ns / 1e9
+        if 0 <= age_s < 3600:
+            house.metrics.last_byte_to_result_s.observe(age_s)
+        house.committed()
+        _log.info(
+            "registered",
+            em=em.frame.path,
+            verdict=found.verdict.value,
+            confidence=round(found.confidence, 3),
+            radius_lm_px=found.error_lm_px and round(found.error_lm_px.p95, 2),
+            seconds=round(found.seconds.total, 2),
+            reason=found.reasons[0] if found.reasons else "",
+        )
+
+    def _announce_results(
+        self, pair: PairRow, registration_id: str, before: str | None, session: str
+    ) -> None:
+        store = self._house.store
+        store.announce(
+            PairMessage(
+                pair_id=pair.id,
+                em_frame_id=pair.em_frame_id,
+                lm_frame_id=pair.lm_frame_id,
+                state="done",
+                reasons=pair.reasons,
+            ),
+            session=session,
+        )
+        store.announce(store.registration_message(registration_id), session=session)
+        after = _best_of(store.registrations(em_frame_id=pair.em_frame_id))
+        if before is not None and after == registration_id:
+            # what was best until now is no longer: clients must not keep showing it
+            store.announce(store.registration_message(before), session=session)
+
+    async def _export(self, lease: Lease) -> None:
+        house, store = self._house, self._house.store
+        row = store.registration(lease.payload["registration_id"])
+        em, lm = store.frame(row.em_frame_id), store.frame(row.lm_frame_id)
+        for frame in (em, lm):
+            await self._ensure_planes(frame)
+        folder = self._folder(em.session, row.id)
+        answer = await self._executor.run(
+            self._task("export", em, lm, folder, row.id)
+            | {"registration": to_dict(row.registration)},
+            limit_s=EXPORT_LIMIT_S,
+            beat=self._beat,
+        )
+        with store.transaction():
+            outputs = row.outputs | self._relative(folder, answer["outputs"])
+            store.update_outputs(row.id, outputs)
+            store.announce(store.registration_message(row.id), session=em.session)
+            house.queue.finish(lease)
+        house.committed()
+
+    def _task(
+        self,
+        kind: str,
+        em: FrameRow,
+        lm: FrameRow,
+        folder: Path,
+        registration_id: str,
+    ) -> dict[str, Any]:
+        return {
+            "kind": kind,
+            "cache": str(self._house.cache),
+            "folder": str(folder),
+            "session": em.session,
+            "registration_id": registration_id,
+            "em": self._image(em.frame),
+            "lm": self._image(lm.frame),
+        }
+
+    def _image(self, frame: Frame) -> dict[str, Any]:
+        return {"frame": to_dict(frame), "planes": self._house.plane_names(frame)}
+
+    def _folder(self, session: str, registration_id: str) -> Path:
+        # a session's name comes from a folder or a file: it must not become a path
+        safe = "".join(c if c.isalnum() or c in "-_" else "_" for c in session)[:60]
+        return self._house.state / "outputs" / (safe or "_") / registration_id
+
+    def _relative(self, folder: Path, outputs: dict[str, str]) -> dict[str, str]:
+        base = folder.relative_to(self._house.state)
+        return {name: str(base / file) for name, file in outputs.items()}
+
+    def _announce_start(self, lease: Lease, pair: PairRow, session: str) -> None:
+        with self._house.store.transaction():
+            self._house.store.set_pair_state(pair.id, "registering")
+            self._house.store.announce(
+                PairMessage(
+                    pair_id=pair.id,
+                    em_frame_id=pair.em_frame_id,
+                    lm_frame_id=pair.lm_frame_id,
+                    state="registering",
+                    reasons=pair.reasons,
+                ),
+                session=session,
+            )
+            self._announce_job(lease, "leased")
+        self._house.committed()
+
+    def _fail(self, lease: Lease, reason: str) -> None:
+        house = self._house
+        with house.store.transaction():
+            state = house.queue.fail(lease, reason, retry_after_s=RETRY_S)
+            self._announce_job(lease, state, reason)
+            if state == "poisoned" and lease.kind == REGISTER:
+                house.store.set_pair_state(
+                    lease.payload["pair_id"],
+                    "done",
+                    [f"set aside after {lease.attempt} attempts: {reason}"],
+                )
+        house.metrics.jobs_failed.inc()
+        house.committed()
+        _log.warning("job_failed", job=lease.job_id, kind=lease.kind, reason=reason)
+
+    def _announce_job(self, lease: Lease, state: str, reason: str = "") -> None:
+        self._house.store.announce(
+            JobMessage.model_validate(
+                {
+                    "job_id": lease.job_id,
+                    "kind": lease.kind,
+                    "state": state,
+                    "subject": str(next(iter(lease.payload.values()), "")),
+                    "reason": reason,
+                }
+            )
+        )
+
+
+def _best_of(rows: list[RegistrationRow]) -> str | None:
+    return next((row.id for row in rows if row.is_best), None)
+
+
+def request_of(settings: RegistrationSettings) -> dict[str, Any]:
+    """The profile's registration settings as a worker's request."""
+    mirror = {"search": None, "yes": True, "no": False}[settings.mirror]
+    return {
+        "engine": settings.engine,
+        "device": settings.device,
+        "scale_tolerance": settings.scale_tolerance,
+        "mirror": mirror,
+        "tolerance": settings.tolerance,
+        "time_limit_s": settings.time_limit_s,
+    }
+

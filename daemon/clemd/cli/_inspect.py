@@ -1,0 +1,45 @@
+"""`clemd inspect`: the `Frame` as read."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from clemd.reading import to_contract
+from clemd.supervising import configure_logging
+
+from ._reading import read_files
+
+
+def inspect_file(file: Path, *, as_json: bool, verbose: bool) -> int:
+    """Print what `file` says about itself.
+
+    Raises:
+        RefusedFileError: it cannot be read.
+    """
+    configure_logging("DEBUG" if verbose else "ERROR", json=False)
+    (result,) = read_files([file], None, want_pixels=True)
+    facts = to_contract(result.frame)
+    sys.stdout.write(json.dumps(facts) + "\n" if as_json else _in_words(file, facts))
+    return 0
+
+
+def _in_words(file: Path, facts: dict[str, Any]) -> str:
+    height, width = facts["shape"][-2:]
+    size, stage = facts["pixel_size_um"], facts["stage"]
+    lines = [
+        f"{file.name}: {facts['modality']} image, read by {facts['driver']}",
+        f"  size        {width} x {height} px, {facts['dtype']}"
+        + (f", info bar {facts['info_bar_rows']} rows" if facts["info_bar_rows"] else ""),
+        "  pixel size  " + (f"{size[0]:.6g} x {size[1]:.6g} µm" if size else "unknown"),
+        "  channels    " + ", ".join(f"{c['name']} ({c['kind']})" for c in facts["channels"]),
+        f"  acquired    {facts['acquired_at'] or 'unknown'}",
+        f"  instrument  {facts['instrument'] or 'unknown'}",
+    ]
+    if stage:
+        shown = ", ".join(f"{k} {v:.6g}" for k, v in stage.items() if v is not None)
+        lines.append(f"  stage       {shown}")
+    lines += [f"  warning     {w}" for w in facts["warnings"]]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,187 @@
+"""The commands, each in a module that is loaded only when it is called."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="clemd",
+    help="Lays electron microscope images on light microscope maps as they are written.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Exactly one JSON object on stdout.")]
+State = Annotated[
+    Path | None,
+    typer.Option("--state", envvar="CLEMD_STATE", help="State folder of the daemon."),
+]
+ProfileFile = Annotated[
+    Path | None,
+    typer.Option("--profile", envvar="CLEMD_PROFILE", help="Profile (TOML)."),
+]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log everything.")]
+
+
+def default_state() -> Path:
+    """Where a daemon keeps its state unless told otherwise."""
+    if "STATE_DIRECTORY" in os.environ:  # set by systemd
+        return Path(os.environ["STATE_DIRECTORY"].split(":")[0])
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "clemd"
+
+
+@app.command()
+def demo(
+    headless: Annotated[bool, typer.Option(help="Do not open a browser.")] = False,
+    once: Annotated[
+        bool, typer.Option(help="Stop when every file has its verdict.")
+    ] = False,
+    as_json: Json = False,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder with em/ and lm/, or a pair*.json that names files."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the simulated session.")] = 7,
+    plan: Annotated[str, typer.Option(help="Which simulated session.")] = "demo",
+    port: Annotated[int, typer.Option(help="Port of the page; 0 = any free.")] = 0,
+    state: Annotated[
+        Path | None, typer.Option(help="Keep the results in this folder.")
+    ] = None,
+    verbose: Verbose = False,
+) -> int:
+    """Play a session on simulated microscopes (or your files) and show it live."""
+    from ._demo import run_demo  # noqa: PLC0415
+
+    return run_demo(
+        headless=headless,
+        once=once,
+        as_json=as_json,
+        data=data,
+        seed=seed,
+        plan=plan,
+        port=port,
+        state=state,
+        verbose=verbose,
+    )
+
+
+@app.command()
+def run(
+    profile: ProfileFile = None,
+    state: State = None,
+    verbose: Verbose = False,
+) -> int:
+    """Run the service until it is stopped."""
+    from ._run import run_service  # noqa: PLC0415
+
+    return run_service(profile, state or default_state(), verbose=verbose)
+
+
+@app.command()
+def register(
+    em: Annotated[Path, typer.Argument(help="EM image.")],
+    lm: Annotated[Path, typer.Argument(help="LM image.")],
+    engine: Annotated[str, typer.Option(help="Registration engine.")] = "auto",
+    pixel_ratio: Annotated[
+        float | None,
+        typer.Option(help="LM pixel size / EM pixel size; may be 10 % wrong."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda:0 ...")] = "auto",
+    out: Annotated[Path | None, typer.Option(help="Write pictures and files.")] = None,
+    tolerance: Annotated[
+        float, typer.Option(help="Largest error accepted, fraction of the EM width.")
+    ] = 0.02,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> int:
+    """Lay one EM image on one LM image; no daemon needed."""
+    from ._register import register_files  # noqa: PLC0415
+
+    return register_files(
+        em,
+        lm,
+        engine=engine,
+        pixel_ratio=pixel_ratio,
+        device=device,
+        out=out,
+        tolerance=tolerance,
+        as_json=as_json,
+        verbose=verbose,
+    )
+
+
+@app.command()
+def inspect(
+    file: Annotated[Path, typer.Argument(help="Image file.")],
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> int:
+    """Show what a file says about itself, warnings included."""
+    from ._inspect import inspect_file  # noqa: PLC0415
+
+    return inspect_file(file, as_json=as_json, verbose=verbose)
+
+
+@app.command()
+def status(
+    state: State = None,
+    as_json: Json = False,
+) -> int:
+    """Show files, pairs and results of a state folder, running or not."""
+    from ._status import show_status  # noqa: PLC0415
+
+    return show_status(state or default_state(), as_json=as_json)
+
+
+@app.command()
+def doctor(
+    profile: ProfileFile = None,
+    state: State = None,
+    as_json: Json = False,
+) -> int:
+    """Is this machine ready? Each finding comes with its mend."""
+    from ._doctor import examine  # noqa: PLC0415
+
+    return examine(profile, state or default_state(), as_json=as_json)
+
+
+@app.command()
+def bench(
+    what: Annotated[
+        str, typer.Argument(help="pipeline, registration or train-verdict")
+    ],
+    trials: Annotated[int, typer.Option(help="How many trials.")] = 3,
+    seed: Annotated[int, typer.Option(help="First reporting seed.")] = 1000,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of real pairs with truth.")
+    ] = None,
+    parts: Annotated[
+        str, typer.Option(help="pipeline: demo,latency,memory,kills; tiers else")
+    ] = "",
+    kills: Annotated[int, typer.Option(help="SIGKILLs of the kill test.")] = 100,
+    as_json: Json = False,
+) -> int:
+    """Print the benchmark tables of this project, against peers, in one run."""
+    from clemd.bench import run_bench  # noqa: PLC0415
+
+    return run_bench(
+        what,
+        trials=trials,
+        seed=seed,
+        data=data,
+        parts=parts,
+        kills=kills,
+        as_json=as_json,
+    )
+
+
+@app.callback()
+def common() -> None:
+    """Lays electron microscope images on light microscope maps."""

@@ -1,0 +1,32 @@
+"""Turn a registration into files: pictures, overlays, transforms, a report.
+
+Runs in the worker. Every file is written whole or not at all, and nothing that has
+been rejected ever leaves as an overlay or a transform.
+"""
+
+from ._bigwarp import write_bigwarp
+from ._context import Colour, LightLayer, PairContext, PixelUm, Plane
+from ._itk import write_itk
+from ._layer import LayerFacts, write_layer
+from ._overlay import write_overlay
+from ._preview import write_checkerboard, write_preview
+from ._report import write_report
+from ._transform_json import describe_transform, write_transform_json
+
+__all__ = [
+    "Colour",
+    "LayerFacts",
+    "LightLayer",
+    "PairContext",
+    "PixelUm",
+    "Plane",
+    "describe_transform",
+    "write_bigwarp",
+    "write_checkerboard",
+    "write_itk",
+    "write_layer",
+    "write_overlay",
+    "write_preview",
+    "write_report",
+    "write_transform_json",
+]

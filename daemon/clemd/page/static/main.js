@@ -1,0 +1,162 @@
+// Joins the parts: what is known (store), how it arrives (feed), what is chosen, what is seen.
+
+import { byId, number } from "./dom.js";
+import { Feed } from "./feed.js";
+import { LayerPanel } from "./layers.js";
+import { showFiles, showResults, showWaiting } from "./lists.js";
+import { Marks } from "./marks.js";
+import { Looks, describe } from "./scene.js";
+import { showActivity, showLine, showNoWebGL, showThermal } from "./status.js";
+import { Store } from "./store.js";
+import { Tools } from "./tools.js";
+import { showBadge, showDownloads, showVerdict } from "./verdict.js";
+import { NoWebGL, Viewer } from "./viewer.js";
+
+const store = new Store();
+const feed = new Feed(store);
+const looks = new Looks();
+let chosen = { registration: null, em: null, lm: null };
+let about = null;
+let viewer = null, marks = null, tools = null, panel = null;
+
+try {
+  viewer = new Viewer(byId("view"), { onChange: refresh, onCursor: showCursor });
+  marks = new Marks(byId("marks"), viewer);
+  panel = new LayerPanel(viewer, refresh);
+  tools = new Tools(viewer, { step, refresh });
+} catch (failed) {
+  if (!(failed instanceof NoWebGL)) throw failed;
+  showNoWebGL(byId("port"));
+}
+
+// -- choosing -----------------------------------------------------------------------
+
+function choose(what, { byHand = true } = {}) {
+  chosen = { registration: null, em: null, lm: null, ...what };
+  if (byHand) byId("follow").checked = Boolean(
+    chosen.registration && chosen.registration === newest()?.registration_id && byId("follow").checked);
+  refresh();
+  drawLists();
+}
+
+const newest = () => store.registrations.find((one) => one.best !== false) || store.registrations[0];
+
+function follow() {
+  if (byId("follow").checked && newest()) chosen = { registration: newest().registration_id, em: null, lm: null };
+  else if (!chosen.registration && !chosen.em && !chosen.lm) showLone();
+}
+
+/** Before the first result, show the newest image, so that the screen is not empty. */
+function showLone() {
+  const frame = store.frames.find((one) => one.side === "em") || store.frames[0];
+  if (frame) chosen = { registration: null, [frame.side === "em" ? "em" : "lm"]: frame.frame_id };
+}
+
+/** A better result for the pair on screen replaces it, whatever is being followed. */
+function keepUp(topic, body) {
+  const shown = store.registrations.find((one) => one.registration_id === chosen.registration);
+  if (topic === "registration" && shown && body.pair_id === shown.pair_id && body.best !== false)
+    chosen = { registration: body.registration_id, em: null, lm: null };
+}
+
+function step(by) {
+  const at = store.registrations.findIndex((one) => one.registration_id === chosen.registration);
+  const next = store.registrations[at + by];
+  if (next) choose({ registration: next.registration_id });
+}
+
+async function ask(verb, args) {
+  const say = (words) => { if (byId("said")) byId("said").textContent = words; };
+  const set = (off) => document.querySelectorAll("#verdict [data-verb]").forEach((b) => { b.disabled = off; });
+  say("asking…");
+  set(true);
+  try {
+    const answer = await feed.command(verb, args);
+    say(typeof answer.message === "string" ? answer.message : "done");
+  } catch (failed) {
+    say(failed.message);
+  }
+  set(false);
+}
+
+// -- showing ------------------------------------------------------------------------
+
+let drawn = null;
+
+function refresh() {
+  about = describe(store, chosen, looks);
+  if (panel?.measure(about.scene)) about = describe(store, chosen, looks);
+  byId("stage").dataset.verdict = about.verdict || "";
+  if (viewer) {
+    viewer.show(about.scene);
+    marks.about = about;
+    panel.show(about.scene);
+    tools.show();
+    showLoading();
+  }
+  const mark = JSON.stringify([chosen, about.result, store.verbs, store.nameOf(about.emFrame), store.nameOf(about.lmFrame)]);
+  if (mark === drawn) return; // sliders and late pictures do not change the words
+  drawn = mark;
+  showVerdict(about, store, ask);
+  showDownloads(about.result);
+  if (viewer) showBadge(about);
+  document.title = about.verdict ? `${about.verdict} · clemd` : "clemd";
+}
+
+function showLoading() {
+  const { em, lm } = about.scene;
+  const wanted = [em, ...(about.scene.matrix || viewer.base === "lm" ? lm?.channels || [] : [])].filter(Boolean);
+  const states = wanted.map((layer) => viewer.textures.stateOf(layer.url));
+  const words = states.includes("missing") ? "A preview is not there yet"
+    : states.some((s) => s === "loading") ? "Loading…" : "";
+  byId("loading").hidden = !words;
+  byId("loading").textContent = words;
+}
+
+function showCursor() {
+  if (!marks || !about) return;
+  marks.draw();
+  tools?.showZoom();
+  const at = viewer.cursor ? viewer.coordinates(...viewer.cursor) : {};
+  byId("em-at").textContent = place(at.em, about.emPixel);
+  byId("lm-at").textContent = place(at.lm, about.lmPixel);
+}
+
+function place(point, pixel) {
+  if (!point) return "–";
+  const px = `${number(point[0], 1)}, ${number(point[1], 1)} px`;
+  return pixel ? `${px}  ·  ${number(point[0] * pixel[0], 2)}, ${number(point[1] * pixel[1], 2)} µm` : px;
+}
+
+function drawLists() {
+  showResults(store, chosen, choose);
+  showWaiting(store, chosen, choose);
+  showFiles(store);
+}
+
+let queued = false;
+
+/** Many rows may arrive at once; the lists are drawn once for all of them. */
+function drawSoon() {
+  if (queued) return;
+  queued = true;
+  requestAnimationFrame(() => {
+    queued = false;
+    follow();
+    drawLists();
+    showActivity(store);
+    showThermal(store);
+    showLine(feed, store);
+    byId("instrument").textContent = store.instrument;
+    refresh();
+  });
+}
+
+store.addEventListener("change", ({ detail }) => { keepUp(detail.topic, detail.body); drawSoon(); });
+feed.addEventListener("state", () => showLine(feed, store));
+feed.addEventListener("beat", () => showLine(feed, store));
+feed.addEventListener("temperature", () => showThermal(store));
+setInterval(() => feed.takeTemperature(), 15000);
+byId("follow").addEventListener("change", drawSoon);
+document.body.dataset.ready = "yes";
+feed.start();

@@ -1,0 +1,132 @@
+// What is known: one snapshot, then the outbox rows that followed it. No drawing here.
+
+const MOST = 400; // of each list; a page stays open for weeks
+
+const KEYS = {
+  file: ["files", (m) => m.file_id],
+  frame: ["frames", (m) => m.frame_id],
+  pair: ["pairs", (m) => m.pair_id || `${m.em_frame_id}|${m.lm_frame_id}`],
+  registration: ["registrations", (m) => m.registration_id],
+  job: ["jobs", (m) => m.job_id],
+};
+
+export class Store extends EventTarget {
+  constructor() {
+    super();
+    this.seq = 0;
+    this.epoch = null;
+    this.instrument = "";
+    this.verbs = [];
+    this.staleAfter = 10;
+    for (const [list] of Object.values(KEYS)) this[list] = [];
+    this.thermal = null;
+    this.history = []; // [seconds since the epoch, °C]
+    this.status = null;
+    this.roots = []; // watched folders: {name, present, reason}
+    this.heardAt = null; // the daemon's own clock, text
+  }
+
+  /** Replace everything. */
+  load(snapshot) {
+    this.seq = snapshot.seq;
+    this.epoch = snapshot.run_epoch;
+    this.instrument = snapshot.instrument || "";
+    this.verbs = snapshot.verbs || [];
+    this.staleAfter = snapshot.stale_after_s || 10;
+    this.heardAt = snapshot.now;
+    this.roots = snapshot.roots || [];
+    for (const [list] of Object.values(KEYS)) this[list] = (snapshot[list] || []).slice(0, MOST);
+    this.thermal = snapshot.thermal || null;
+    this.remember(snapshot.thermal?.history || []);
+    this.status = null;
+    this.say("snapshot");
+  }
+
+  /** Fold one outbox row in; rows seen before change nothing. */
+  apply(row) {
+    if (row.seq <= this.seq) return;
+    this.seq = row.seq;
+    const body = { ...row.body, created_at: row.body.created_at || row.created_at };
+    if (row.topic === "thermal") this.warm(body);
+    else if (row.topic === "status") this.status = body;
+    else if (KEYS[row.topic]) this.upsert(row.topic, body);
+    this.say(row.topic, body);
+  }
+
+  upsert(topic, body) {
+    const [list, key] = KEYS[topic];
+    const at = this[list].findIndex((one) => key(one) === key(body));
+    if (topic === "pair") this.dropWaiting(body);
+    if (at < 0) this[list].unshift(body);
+    else if (topic === "registration") this[list][at] = body;
+    else { // facts that only the snapshot knows (layers...) stay
+      const [old] = this[list].splice(at, 1);
+      this[list].unshift({ ...old, ...body });
+    }
+    this[list].length = Math.min(this[list].length, MOST);
+  }
+
+  /** An image that has found its partner waits no longer. */
+  dropWaiting(pair) {
+    if (!pair.em_frame_id || !pair.lm_frame_id) return;
+    const found = (id) => id === pair.em_frame_id || id === pair.lm_frame_id;
+    this.pairs = this.pairs.filter(
+      (one) => one.state !== "waiting" || !found(one.em_frame_id || one.lm_frame_id));
+  }
+
+  warm(body) {
+    this.thermal = body;
+    const reading = readingOf(body);
+    if (reading) this.history = [...this.history, reading].slice(-720);
+  }
+
+  /** Replace the temperature history. */
+  remember(readings) {
+    this.history = readings.map(readingOf).filter(Boolean);
+  }
+
+  /** What a frame is called: the name of the file it was read from. */
+  nameOf(frame) {
+    if (!frame) return "";
+    const file = this.files.find((one) => one.file_id === frame.file_id);
+    return frame.frame?.path || file?.name || frame.frame_id;
+  }
+
+  frame(id) { return this.frames.find((one) => one.frame_id === id) || null; }
+
+  say(topic, body = null) { this.dispatchEvent(new CustomEvent("change", { detail: { topic, body } })); }
+}
+
+/** A temperature reading in any of its spellings, as [seconds, °C]. */
+export function readingOf(one) {
+  const [at, value] = Array.isArray(one) ? one
+    : [one.at ?? one.created_at ?? one.t ?? one.t_s, one.temperature_c ?? one.c];
+  const seconds = typeof at === "number" ? at : Date.parse(at) / 1000;
+  return Number.isFinite(seconds) && Number.isFinite(value) ? [seconds, value] : null;
+}
+
+/** The layers of a frame, from what the daemon listed or from the file's own facts. */
+export function layersOf(frame) {
+  const facts = frame.frame || {};
+  const [rows, across] = facts.shape || [];
+  const width = frame.width || across || 1;
+  const height = frame.height || rows || 1;
+  const listed = frame.layers?.length ? frame.layers : (facts.channels || [{ name: "" }]);
+  return listed.map((one, n) => {
+    const channel = one.channel ?? n;
+    return {
+      key: frame.frame_id,
+      channel,
+      name: one.name || `channel ${channel + 1}`,
+      kind: one.kind || "unknown",
+      factor: one.factor,
+      width,
+      height,
+      url: `/api/layer/${encodeURIComponent(frame.frame_id)}/${channel}`,
+    };
+  });
+}
+
+export function pixelSizeOf(frame) {
+  return frame?.pixel_size_um || frame?.frame?.pixel_size_um || null;
+}

@@ -1,0 +1,130 @@
+// The right side, first card: may this overlay be believed, how far, and why.
+
+import { baseName, byId, h, length, number, sign } from "./dom.js";
+import { errorOf } from "./scene.js";
+
+const TITLES = { accepted: "Accepted", review: "Needs review", rejected: "Rejected" };
+const MEANING = {
+  accepted: "The overlay may be used within the radius below.",
+  review: "The overlay may be wrong. Check it before you use it.",
+  rejected: "Not registered. No overlay is shown, because none is known to be right.",
+};
+const NOTICED_RATIO = 0.01; // metadata and measurement differ by more than this
+// what may be asked of a result; a rejected one cannot be accepted unseen
+const VERBS = {
+  accepted: { reject: "Reject", retry: "Try again" },
+  review: { accept: "Accept", reject: "Reject", retry: "Try again" },
+  rejected: { retry: "Try again" },
+};
+
+/** Percent by which the measured pixel ratio departs from the metadata, or null. */
+export function ratioOff(result) {
+  const measured = result?.registration?.pixel_size_ratio;
+  const promised = result?.metadata_ratio;
+  if (!Number.isFinite(measured) || !Number.isFinite(promised) || promised === 0) return null;
+  const off = measured / promised - 1;
+  return Math.abs(off) > NOTICED_RATIO ? off * 100 : null;
+}
+
+const brief = (px) => number(px, px < 10 ? 1 : 0);
+
+function figures(about) {
+  const { found } = about;
+  const error = errorOf(about);
+  const shown = about.scene.matrix !== null;
+  const rows = [];
+  if (shown && error) rows.push(["95 % radius", [error.um !== null ? length(error.um) : null,
+    `${brief(error.lmPx)} LM px`, `${brief(error.emPx)} EM px`].filter(Boolean).join(" · ")]);
+  if (Number.isFinite(found.confidence)) rows.push(["Confidence", `${number(found.confidence * 100, 0)} %`]);
+  if (shown && Number.isFinite(found.pixel_size_ratio)) rows.push(["Pixel ratio", number(found.pixel_size_ratio, 4)]);
+  if (shown && Number.isFinite(found.rotation_deg))
+    rows.push(["Rotation", `${number(found.rotation_deg, 2)}°${found.mirrored ? ", mirrored" : ""}`]);
+  if (found.engine) rows.push(["Engine", [found.engine, found.device].filter(Boolean).join(" on ")]);
+  if (found.channel) rows.push(["LM channel", found.channel]);
+  if (Number.isFinite(found.seconds?.total)) rows.push(["Time", `${number(found.seconds.total, 1)} s`]);
+  return rows;
+}
+
+/** The program's own verdict, where the operator has overruled it; else null. */
+function overruled(about) {
+  const own = about.found.verdict;
+  return own && own !== about.verdict ? own : null;
+}
+
+function buttons(about, verbs, ask) {
+  const choices = overruled(about) ? { undo: "Undo" } : VERBS[about.verdict] || {};
+  const offered = Object.entries(choices).filter(([verb]) => verbs.includes(verb));
+  if (!offered.length) return null;
+  return h("div.actions", {}, ...offered.map(([verb, words]) =>
+    h("button", { type: "button", data: { verb }, onclick: () => ask(verb, { registration_id: about.result.registration_id }) }, words)));
+}
+
+function warnings(about) {
+  const { result, found } = about;
+  const list = (found.warnings || []).map((text) => h("p.warning", {}, text));
+  const off = ratioOff(result);
+  if (off !== null && about.scene.matrix) list.unshift(h("p.warning", { id: "ratio-warning" },
+    `Pixel sizes disagree: metadata says ${number(result.metadata_ratio, 4)} EM px per LM px, the images say ` +
+    `${number(found.pixel_size_ratio, 4)} (${off > 0 ? "+" : ""}${number(off, 1)} %). The measured value is used.`));
+  return list;
+}
+
+function resultCard(about, verbs, ask) {
+  const { result, verdict, found } = about;
+  return [
+    h(`div.stamp.${verdict}`, {}, sign(verdict), h("div", {}, h("h2", {}, TITLES[verdict] || verdict),
+      h("p", {}, overruled(about) ? `Decided by the operator. The program said: ${overruled(about)}.` : MEANING[verdict] || ""))),
+    h("p.pairing", {}, h("span.name", { title: result.em_file }, baseName(result.em_file)), " on ",
+      h("span.name", { title: result.lm_file }, baseName(result.lm_file))),
+    ...warnings(about),
+    found.reasons?.length ? h("ul.reasons", {}, ...found.reasons.map((text) => h("li", {}, text))) : null,
+    h("dl", {}, ...figures(about).flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])),
+    buttons(about, verbs, ask),
+    h("p.said", { id: "said", role: "status" }),
+  ];
+}
+
+function loneCard(about, store) {
+  const lone = about.emFrame || about.lmFrame;
+  if (!lone) return [h("div.stamp.none", {}, sign("waiting"), h("div", {}, h("h2", {}, "Nothing to show yet"),
+    h("p", {}, "Save an image at the microscope. It appears here by itself.")))];
+  const both = about.emFrame && about.lmFrame;
+  const names = [about.emFrame, about.lmFrame].filter(Boolean)
+    .map((frame) => baseName(store.nameOf(frame))).join(" and ");
+  return [h("div.stamp.none", {}, sign("waiting"), h("div", {},
+    h("h2", {}, both ? "Not registered yet" : "No partner yet"),
+    h("p", {}, both ? "The overlay appears when its verdict is known." : "This image is paired when its partner is exported."))), h("p.pairing", {}, h("span.name", {}, names))];
+}
+
+export function showVerdict(about, store, ask) {
+  const said = byId("said")?.textContent || "";
+  const same = byId("verdict").dataset.of === (about.result?.registration_id || "");
+  const parts = about.result ? resultCard(about, store.verbs, ask) : loneCard(about, store);
+  byId("verdict").replaceChildren(...parts.filter(Boolean));
+  byId("verdict").dataset.of = about.result?.registration_id || "";
+  if (same && byId("said")) byId("said").textContent = said;
+}
+
+/** The mark inside the picture itself: seen even by who never looks right. */
+export function showBadge(about) {
+  const { verdict, found } = about;
+  const badge = byId("badge"), notice = byId("notice");
+  const error = errorOf(about);
+  badge.hidden = !verdict;
+  badge.className = verdict || "";
+  const radius = error && (error.um !== null ? length(error.um) : `${number(error.lmPx, 2)} LM px`);
+  const words = { accepted: radius ? `Accepted ± ${radius}` : "Accepted",
+    review: "Review: not confirmed", rejected: "Rejected: not registered" };
+  badge.replaceChildren(...(verdict ? [sign(verdict), h("span", {}, words[verdict] || verdict)] : []));
+  notice.hidden = verdict !== "rejected";
+  notice.replaceChildren(...(verdict === "rejected" ? [sign("rejected"), h("strong", {}, "Not registered"),
+    h("span", {}, (overruled(about) ? "Rejected by the operator." : found.reasons?.[0]) || "No placement could be trusted. The light image is hidden.")] : []));
+}
+
+export function showDownloads(result) {
+  const names = Object.keys(result?.outputs || {}).sort();
+  byId("downloads").hidden = names.length === 0;
+  byId("download-list").replaceChildren(...names.map((name) => h("li", {}, h("a", {
+    href: `/api/output/${encodeURIComponent(result.registration_id)}/${encodeURIComponent(name)}`, download: "",
+  }, name))));
+}

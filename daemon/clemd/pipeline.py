@@ -1,0 +1,307 @@
+"""One pair, from decoded planes to a registration and its files.
+
+The same functions serve a worker of the daemon and `clemd register`; nothing here
+knows about queues, sockets or the database.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clemd.errors import RegistrationRefusedError
+from clemd.exporting import (
+    LightLayer,
+    PairContext,
+    write_bigwarp,
+    write_checkerboard,
+    write_itk,
+    write_layer,
+    write_overlay,
+    write_preview,
+    write_report,
+    write_transform_json,
+)
+from clemd.model import (
+    ErrorRadius,
+    Frame,
+    PosePrior,
+    Registration,
+    Timing,
+    Verdict,
+)
+from clemd.preparing import prepare, structure_channels
+
+RATIO_WARNING = 0.01
+"""Metadata and measurement may differ by this fraction before we say so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """One frame with its pixels at hand (memory-mapped)."""
+
+    frame: Frame
+    planes: tuple[NDArray[Any], ...]
+    """One (height, width) array per channel."""
+
+    @classmethod
+    def from_cache(cls, frame: Frame, cache: Path, names: Sequence[str]) -> Loaded:
+        """Map the planes that the reading child left in `cache`.
+
+        Raises:
+            FileNotFoundError: the cache was cleared meanwhile.
+        """
+        planes = tuple(
+            np.load(cache / name, mmap_mode="r", allow_pickle=False) for name in names
+        )
+        return cls(frame=frame, planes=planes)
+
+    @property
+    def pixel_um(self) -> tuple[float, float] | None:
+        """(x, y) pixel size as the metadata state it."""
+        size = self.frame.pixel_size
+        return None if size is None else (size.x_um, size.y_um)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """How a pair is to be registered."""
+
+    engine: str = "auto"
+    device: str = "auto"
+    pixel_ratio: float | None = None
+    """Overrides what the metadata promise."""
+    scale_tolerance: float = 0.10
+    mirror: bool | None = None
+    tolerance: float = 0.02
+    seed: int = 0
+    time_limit_s: float = 300.0
+
+
+def register_pair(
+    em: Loaded,
+    lm: Loaded,
+    request: Request,
+    *,
+    breathe: Callable[[str], None] = lambda _stage: None,
+) -> Registration:
+    """Lay one EM image on one LM map.
+
+    A pair that cannot be registered comes back `rejected` with the reason.
+    """
+    from clemd.registration import (  # noqa: PLC0415 - torch costs two seconds
+        EngineContext,
+        engine_named,
+        resolve_device,
+    )
+
+    started = time.perf_counter()
+    ratio = request.pixel_ratio or _metadata_ratio(em.frame, lm.frame)
+    device = resolve_device(request.device)
+    chosen, why = structure_channels(lm.frame.channels)
+    engine = engine_named(request.engine)
+    hashes = (em.frame.content_sha256, lm.frame.content_sha256)
+    try:
+        lm_image = prepare(
+            [lm.planes[i] for i in chosen],
+            reduction=1.0,
+            info_bar_rows=lm.frame.info_bar_rows,
+            label=", ".join(lm.frame.channels[i].name for i in chosen),
+            content_key=lm.frame.content_sha256,
+        )
+        em_image = prepare(
+            [_mean_plane(em)],
+            reduction=ratio,
+            info_bar_rows=em.frame.info_bar_rows,
+            content_key=em.frame.content_sha256,
+        )
+        prepared = time.perf_counter()
+        found = engine.register(
+            em_image,
+            lm_image,
+            PosePrior(
+                pixel_size_ratio=ratio,
+                scale_tolerance=request.scale_tolerance,
+                mirror=request.mirror,
+            ),
+            EngineContext(
+                device=device,
+                seed=request.seed,
+                tolerance=request.tolerance,
+                time_limit_s=request.time_limit_s,
+                breathe=breathe,
+            ),
+        )
+    except RegistrationRefusedError as refused:
+        return Registration(
+            verdict=Verdict.REJECTED,
+            confidence=0.01,
+            em_to_lm=None,
+            engine=engine.name,
+            engine_version=engine.version,
+            device=device,
+            seed=request.seed,
+            reasons=(refused.reason,),
+            input_sha256=hashes,
+            seconds=Timing(total=time.perf_counter() - started),
+        )
+    return replace(
+        found,
+        reasons=(*found.reasons, why),
+        warnings=_warnings(found, ratio, given=request.pixel_ratio is not None),
+        error_um=_in_um(found, lm),
+        input_sha256=hashes,
+        seconds=replace(
+            found.seconds,
+            read=prepared - started,
+            total=time.perf_counter() - started,
+        ),
+    )
+
+
+def _mean_plane(em: Loaded) -> NDArray[Any]:
+    """An EM colour picture as grey; one channel passes untouched."""
+    if len(em.planes) == 1:
+        return em.planes[0]
+    mean: NDArray[Any] = np.mean([p.astype(np.float32) for p in em.planes[:3]], axis=0)
+    return mean
+
+
+def _metadata_ratio(em: Frame, lm: Frame) -> float | None:
+    if em.pixel_size is None or lm.pixel_size is None:
+        return None
+    return lm.pixel_size.x_um / em.pixel_size.x_um
+
+
+def _in_um(found: Registration, lm: Loaded) -> ErrorRadius | None:
+    if found.error_lm_px is None or lm.pixel_um is None:
+        return None
+    pixel_um = math.sqrt(lm.pixel_um[0] * lm.pixel_um[1])
+    radius = found.error_lm_px
+    return ErrorRadius(p50=radius.p50 * pixel_um, p95=radius.p95 * pixel_um)
+
+
+def _warnings(
+    found: Registration, ratio: float | None, *, given: bool
+) -> tuple[str, ...]:
+    measured = found.pixel_size_ratio
+    if found.verdict is Verdict.REJECTED or measured is None:
+        return ()
+    if ratio is None:
+        return (f"no pixel size in the files: the ratio {measured:.4f} was measured",)
+    off = measured / ratio - 1
+    if abs(off) <= RATIO_WARNING:
+        return ()
+    source = "the given ratio" if given else "the metadata"
+    return (
+        f"pixel-size ratio measured {measured:.4f}, {source} say {ratio:.4f} "
+        f"({100 * off:+.1f} %): one of the two microscopes is out of calibration",
+    )
+
+
+def light_layers(lm: Loaded) -> list[LightLayer]:
+    """The LM channels as exporting wants them."""
+    return [
+        LightLayer(plane=plane, name=channel.name, kind=channel.kind)
+        for plane, channel in zip(lm.planes, lm.frame.channels, strict=True)
+    ]
+
+
+def pair_context(
+    em: Loaded, lm: Loaded, *, registration_id: str = "", session: str = ""
+) -> PairContext:
+    """Names, sizes and pixel sizes for the exported files."""
+    return PairContext(
+        em_name=Path(em.frame.path).name,
+        lm_name=Path(lm.frame.path).name,
+        em_shape=em.frame.shape,
+        lm_shape=lm.frame.shape,
+        em_pixel_um=em.pixel_um,
+        lm_pixel_um=lm.pixel_um,
+        metadata_ratio=_metadata_ratio(em.frame, lm.frame),
+        registration_id=registration_id,
+        session=session,
+    )
+
+
+def write_first_outputs(
+    folder: Path, em: Loaded, lm: Loaded, found: Registration, context: PairContext
+) -> dict[str, str]:
+    """What goes out with the result: preview and transforms; name -> file name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    layers = light_layers(lm)
+    title = f"{context.em_name} on {context.lm_name}"
+    write_preview(
+        folder / "preview.png",
+        em.planes[0],
+        layers,
+        found,
+        em_pixel_um=em.pixel_um,
+        title=title,
+        info_bar_rows=em.frame.info_bar_rows,
+    )
+    outputs = {"preview": "preview.png"}
+    if found.em_to_lm is not None and found.verdict is not Verdict.REJECTED:
+        write_transform_json(folder / "transform.json", found, context)
+        write_itk(folder / "transform.tfm", found, context)
+        write_bigwarp(folder / "landmarks.csv", found, context)
+        outputs |= {
+            "transform": "transform.json",
+            "itk": "transform.tfm",
+            "bigwarp": "landmarks.csv",
+        }
+    return outputs
+
+
+def write_more_outputs(
+    folder: Path, em: Loaded, lm: Loaded, found: Registration, context: PairContext
+) -> dict[str, str]:
+    """What may come a little later: overlay, checkerboard, report."""
+    layers = light_layers(lm)
+    outputs: dict[str, str] = {}
+    if found.em_to_lm is not None and found.verdict is not Verdict.REJECTED:
+        write_overlay(folder / "overlay.ome.tif", em.planes[0], layers, found, context)
+        outputs["overlay"] = "overlay.ome.tif"
+    write_checkerboard(
+        folder / "checkerboard.png",
+        em.planes[0],
+        layers,
+        found,
+        em_pixel_um=em.pixel_um,
+        title=f"{context.em_name} / {context.lm_name}",
+        info_bar_rows=em.frame.info_bar_rows,
+    )
+    outputs["checkerboard"] = "checkerboard.png"
+    write_report(
+        folder / "report.html",
+        found,
+        context,
+        images={"preview": "preview.png", "checkerboard": "checkerboard.png"},
+    )
+    outputs["report"] = "report.html"
+    return outputs
+
+
+def layer_name(sha256: str, channel: int) -> str:
+    """File name of a channel's 8-bit picture for the page."""
+    return f"{sha256}-{channel}.layer.png"
+
+
+def write_layers(cache: Path, image: Loaded) -> None:
+    """The page's pictures of every channel, where they are not there yet."""
+    for channel, plane in enumerate(image.planes):
+        path = cache / layer_name(image.frame.content_sha256, channel)
+        if path.exists():
+            continue
+        mask = None
+        if image.frame.info_bar_rows:
+            mask = np.ones(plane.shape, bool)
+            mask[plane.shape[0] - image.frame.info_bar_rows :] = False
+        write_layer(path, plane, mask=mask)

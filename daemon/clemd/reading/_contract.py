@@ -1,0 +1,37 @@
+"""A frame as the command line and the bus show it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clemd.model import Frame
+
+
+def to_contract(frame: Frame) -> dict[str, Any]:
+    """The `clemd.frame/1` object."""
+    size, pose = frame.pixel_size, frame.stage
+    return {
+        "schema": "clemd.frame/1",
+        "driver": frame.driver,
+        "modality": frame.modality.value,
+        "shape": list(frame.shape),
+        "dtype": frame.dtype,
+        "channels": [
+            {"name": channel.name, "kind": channel.kind.value}
+            for channel in frame.channels
+        ],
+        "pixel_size_um": [size.x_um, size.y_um] if size else None,
+        "stage": {
+            "x_um": pose.x_um,
+            "y_um": pose.y_um,
+            "z_um": pose.z_um,
+            "rotation_deg": pose.rotation_deg,
+            "tilt_deg": pose.tilt_deg,
+        }
+        if pose
+        else None,
+        "acquired_at": frame.acquired_at.isoformat() if frame.acquired_at else None,
+        "instrument": frame.instrument,
+        "info_bar_rows": frame.info_bar_rows,
+        "warnings": list(frame.warnings),
+    }

@@ -1,0 +1,151 @@
+"""All that a late client needs, as of one moment, in the words of the messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from clemd.messages import (
+    FileMessage,
+    FrameMessage,
+    PairMessage,
+    RegistrationMessage,
+    ThermalMessage,
+)
+from clemd.model import Frame, display_name, to_dict
+
+from ._outbox import OutboxQueries
+from ._registrations import RegistrationQueries
+from ._rows import FileRow, FrameRow, PairRow, RegistrationRow, ThermalRow
+from ._thermal import ThermalQueries
+
+FrameView = Callable[[Frame], dict[str, Any]]
+
+
+class SnapshotQueries(RegistrationQueries, OutboxQueries, ThermalQueries):
+    """Everything at once."""
+
+    def snapshot(
+        self,
+        *,
+        show_frame: FrameView = to_dict,
+        frames: int = 500,
+        registrations: int = 200,
+        refused: int = 100,
+    ) -> dict[str, Any]:
+        """The state as JSON-ready values, read in one transaction.
+
+        A client that applies every message with a larger `seq` afterwards holds what
+        the database holds. Lists are newest first; their entries are messages of the
+        topic that bears the list's name (`refused`: file messages).
+
+        Args:
+            show_frame: how a `Frame` is shown in `frames[].frame`.
+            frames: most frames, and most pairs.
+            registrations: most results.
+            refused: most refused files.
+        """
+        with self.consistent_view():
+            rows = self.frames(limit=frames)
+            results = self.registrations(limit=registrations)
+            last = self.newest_thermal()
+            known = {row.id: row for row in rows} | self._frames_of(results)
+            return {
+                "seq": self.last_seq(),
+                "topic_seq": self.topic_seqs(),
+                "files": self.file_counts(),
+                "refused": [
+                    _file(f) for f in self.files_in_state("refused", limit=refused)
+                ],
+                "sessions": [
+                    {"id": s.id, "name": s.name, "state": s.state}
+                    for s in self.sessions()
+                ],
+                "frames": [_frame(row, show_frame) for row in rows],
+                "pairs": [_pair(row) for row in self.pairs(limit=frames)],
+                "registrations": [
+                    _registration(r, known).model_dump(mode="json") for r in results
+                ],
+                "registered_at": {r.id: r.created_at for r in results},
+                "thermal": None if last is None else _thermal(last),
+                "thermal_at": None if last is None else last.at,
+            }
+
+    def _frames_of(self, results: list[RegistrationRow]) -> dict[str, FrameRow]:
+        ids = {i for r in results for i in (r.em_frame_id, r.lm_frame_id)}
+        return {frame_id: self.frame(frame_id) for frame_id in ids}
+
+    def registration_message(self, registration_id: str) -> RegistrationMessage:
+        """The message that says what one result is now.
+
+        Raises:
+            NoSuchRecordError: no such id.
+        """
+        row = self.registration(registration_id)
+        return _registration(row, self._frames_of([row]))
+
+
+def _registration(
+    row: RegistrationRow, frames: dict[str, FrameRow]
+) -> RegistrationMessage:
+    em, lm = frames[row.em_frame_id].frame, frames[row.lm_frame_id].frame
+    ratio = (
+        lm.pixel_size.x_um / em.pixel_size.x_um
+        if em.pixel_size and lm.pixel_size and em.pixel_size.x_um
+        else None
+    )
+    return RegistrationMessage(
+        registration_id=row.id,
+        pair_id=row.pair_id,
+        session=row.session,
+        em_frame_id=row.em_frame_id,
+        lm_frame_id=row.lm_frame_id,
+        em_file=em.path,
+        lm_file=lm.path,
+        verdict=row.verdict,
+        best=row.is_best,
+        registration=row.registration.to_contract(),
+        metadata_ratio=ratio,
+        outputs=row.outputs,
+    )
+
+
+def _file(row: FileRow) -> dict[str, Any]:
+    return FileMessage.model_validate(
+        {
+            "file_id": row.id,
+            "root": row.root,
+            "name": display_name(row.relative),
+            "state": row.state,
+            "reason": row.reason,
+            "revision": row.revision,
+        }
+    ).model_dump(mode="json")
+
+
+def _frame(row: FrameRow, show_frame: FrameView) -> dict[str, Any]:
+    return FrameMessage(
+        frame_id=row.id,
+        file_id=row.file_id,
+        side=row.side,
+        session=row.session,
+        frame=show_frame(row.frame),
+    ).model_dump(mode="json")
+
+
+def _pair(row: PairRow) -> dict[str, Any]:
+    return PairMessage.model_validate(
+        {
+            "pair_id": row.id,
+            "em_frame_id": row.em_frame_id,
+            "lm_frame_id": row.lm_frame_id,
+            "state": row.state,
+            "reasons": row.reasons,
+        }
+    ).model_dump(mode="json")
+
+
+def _thermal(row: ThermalRow) -> dict[str, Any]:
+    return ThermalMessage(
+        state=row.state, sensor=row.sensor, temperature_c=row.temperature_c
+    ).model_dump(mode="json")

@@ -1,0 +1,77 @@
+"""Which thermometer to believe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from clemd.config import ThermalSettings
+from clemd.driver_api import Sensor, SensorDriver
+from clemd.errors import UsageError
+
+
+@runtime_checkable
+class TracePlayer(Protocol):
+    """A sensor driver that can play a recording."""
+
+    def play(self, path: Path, clock: Callable[[], float]) -> Sensor:
+        """A sensor that plays `path`, starting now.
+
+        Raises:
+            UsageError: the file is not a recording.
+        """
+        ...
+
+
+def choose_sensor(
+    settings: ThermalSettings,
+    drivers: Iterable[SensorDriver],
+    clock: Callable[[], float],
+) -> Sensor | None:
+    """The sensor that the profile asks for, or None if there is none.
+
+    A `trace` is played whatever `sensor` says. `auto` takes the first sensor of the
+    first driver that has one (drivers come in order: GPU before CPU); `none` takes
+    none; any other word is a driver's name (`nvml`) or a sensor's (`nvml:1`).
+
+    Raises:
+        UsageError: the trace cannot be played.
+    """
+    offered = tuple(drivers)
+    if settings.trace is not None:
+        return _play(settings.trace, offered, clock)
+    if settings.sensor == "none":
+        return None
+    wanted = None if settings.sensor == "auto" else settings.sensor
+    chosen: Sensor | None = None
+    for driver in offered:
+        if wanted is not None and wanted.split(":")[0] != driver.name:
+            continue
+        for sensor in driver.discover():
+            if chosen is None and _is_wanted(sensor, driver.name, wanted):
+                chosen = sensor
+            else:
+                sensor.close()
+        if chosen is not None:
+            return chosen
+    return None
+
+
+def _is_wanted(sensor: Sensor, driver_name: str, wanted: str | None) -> bool:
+    if wanted is None or wanted == driver_name:
+        return True
+    return sensor.name == wanted or sensor.name.startswith(f"{wanted} ")
+
+
+def _play(
+    trace: Path, offered: tuple[SensorDriver, ...], clock: Callable[[], float]
+) -> Sensor:
+    for driver in offered:
+        if isinstance(driver, TracePlayer):
+            return driver.play(trace, clock)
+    raise UsageError(
+        "no sensor driver can play a trace",
+        str(trace),
+        "install the replay driver or remove thermal.trace",
+    )

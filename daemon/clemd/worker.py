@@ -1,0 +1,150 @@
+"""`python -m clemd.worker`: carries out jobs, one at a time, told by JSON lines.
+
+The supervisor starts it, sends tasks on stdin and reads answers from stdout. It reads
+only planes that the sandboxed reader has decoded, never an exported file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TextIO
+
+from clemd.errors import ClemdError
+from clemd.model import Frame, Registration, from_json, to_dict
+
+Tell = Callable[[dict[str, Any]], None]
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> int:
+    """Serve until stdin ends."""
+    _die_with_parent()
+    # stdout carries answers; whatever a library prints must not get between them
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _set_threads(os.environ.get("CLEMD_THREADS"))
+    for line in sys.stdin:
+        _serve(json.loads(line), answers)
+    return 0
+
+
+def _serve(task: dict[str, Any], answers: TextIO) -> None:
+    def tell(answer: dict[str, Any]) -> None:
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+    try:
+        done = TASKS[task["kind"]](task, tell)
+    except FileNotFoundError as gone:
+        tell({"failed": f"missing: {Path(str(gone.filename)).name}"})
+    except ClemdError as failed:
+        tell({"failed": str(failed), "recycle": True})
+    except Exception as failed:  # noqa: BLE001 - the supervisor must hear of it
+        import structlog  # noqa: PLC0415
+
+        structlog.get_logger().exception("worker_failed", kind=task.get("kind"))
+        tell({"failed": f"{type(failed).__name__}: {failed}", "recycle": True})
+    else:
+        tell({"done": done})
+
+
+def _register(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
+    from clemd import pipeline  # noqa: PLC0415 - heavy
+
+    em, lm = _loaded(task, "em"), _loaded(task, "lm")
+    cache = Path(task["cache"])
+    request = pipeline.Request(**task["request"])
+    found = pipeline.register_pair(
+        em, lm, request, breathe=lambda stage: tell({"beat": stage})
+    )
+    tell({"beat": "output"})
+    pipeline.write_layers(cache, lm)
+    pipeline.write_layers(cache, em)
+    folder = Path(task["folder"])
+    context = pipeline.pair_context(
+        em, lm, registration_id=task["registration_id"], session=task["session"]
+    )
+    outputs = pipeline.write_first_outputs(folder, em, lm, found, context)
+    return {"registration": to_dict(found), "outputs": outputs, "rss_mb": _peak_mb()}
+
+
+def _export(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
+    from clemd import pipeline  # noqa: PLC0415 - heavy
+
+    em, lm = _loaded(task, "em"), _loaded(task, "lm")
+    found = from_json(Registration, json.dumps(task["registration"]))
+    context = pipeline.pair_context(
+        em, lm, registration_id=task["registration_id"], session=task["session"]
+    )
+    tell({"beat": "export"})
+    return {
+        "outputs": pipeline.write_more_outputs(
+            Path(task["folder"]), em, lm, found, context
+        )
+    }
+
+
+def _layers(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
+    from clemd import pipeline  # noqa: PLC0415 - heavy
+
+    tell({"beat": "layers"})
+    pipeline.write_layers(Path(task["cache"]), _loaded(task, "image"))
+    return {}
+
+
+def _warm(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
+    """Load everything heavy before the first job waits for it."""
+    from clemd.registration import resolve_device  # noqa: PLC0415
+
+    tell({"beat": "warming"})
+    return {"device": resolve_device(task["device"])}
+
+
+TASKS: dict[str, Callable[[dict[str, Any], Tell], dict[str, Any]]] = {
+    "register": _register,
+    "export": _export,
+    "layers": _layers,
+    "warm": _warm,
+}
+
+
+def _loaded(task: dict[str, Any], side: str) -> Any:
+    from clemd.pipeline import Loaded  # noqa: PLC0415
+
+    given = task[side]
+    frame = from_json(Frame, json.dumps(given["frame"]))
+    return Loaded.from_cache(frame, Path(task["cache"]), given["planes"])
+
+
+def _peak_mb() -> float:
+    import resource  # noqa: PLC0415
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _set_threads(count: str | None) -> None:
+    if not count:
+        return
+    import cv2  # noqa: PLC0415
+    import torch  # noqa: PLC0415
+
+    torch.set_num_threads(int(count))
+    cv2.setNumThreads(int(count))
+
+
+def _die_with_parent() -> None:
+    """A worker must not outlive a supervisor that was killed."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Everything vendor-specific: file formats, sensors, bridges, simulators."""

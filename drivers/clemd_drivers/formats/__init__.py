@@ -1,0 +1,1 @@
+"""Readers of vendor files, one folder per vendor, found by entry point."""

@@ -1,0 +1,78 @@
+"""What pixels say that metadata does not: where the bar is, which plane is sharp."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[Any]
+
+_BAR_SHARE = 0.2
+"""A bar is looked for in this part of the rows, from the bottom."""
+
+
+def info_bar_rows(plane: Pixels) -> int:
+    """Rows at the bottom that are a burned-in info bar; 0 where none is found.
+
+    The bar starts with a border line of one value, is mostly two values (paper and
+    ink), and the rows above it are not.
+
+    Args:
+        plane: (height, width), stored sample type.
+    """
+    height, width = plane.shape
+    if height < 40 or width < 40:
+        return 0
+    first = height - int(height * _BAR_SHARE)
+    tail = plane[first:]
+    columns = np.linspace(0, width - 1, 11).astype(int)
+    likely = np.sort(tail[:, columns], axis=1)[:, 5]
+    lines = np.flatnonzero((tail == likely[:, None]).mean(axis=1) >= 0.98)
+    # Only the first line can be the upper border; a few more are tried because the
+    # image itself may hold one saturated row.
+    for line in lines[:8]:
+        top = first + int(line)
+        rows = height - top
+        if rows < 8 or 2 * rows > height:
+            continue
+        if _is_bar(plane[top:], plane[top - rows : top]):
+            return int(rows)
+    return 0
+
+
+def _is_bar(bar: Pixels, above: Pixels) -> bool:
+    """Mostly paper and some ink, and neither of them common above."""
+    values, counts = np.unique(bar, return_counts=True)
+    if len(values) < 2:
+        return False  # padding or a dark field: there is nothing written on it
+    commonest = np.argsort(counts)[-2:]
+    paper_and_ink = counts[commonest].sum() / bar.size
+    above_share = np.isin(above, values[commonest]).mean()
+    return bool(paper_and_ink >= 0.8 and above_share <= 0.3)
+
+
+def sharpness(plane: Pixels) -> float:
+    """Variance of the Laplacian over the middle 1024 x 1024 px at most."""
+    height, width = plane.shape
+    top, left = max(0, height // 2 - 512), max(0, width // 2 - 512)
+    middle = plane[top : top + 1024, left : left + 1024].astype(np.float32)
+    if min(middle.shape) < 3:
+        return 0.0
+    laplacian = (
+        middle[:-2, 1:-1] + middle[2:, 1:-1] + middle[1:-1, :-2] + middle[1:-1, 2:]
+    ) - 4 * middle[1:-1, 1:-1]
+    value = float(laplacian.var(dtype=np.float64))
+    return value if np.isfinite(value) else 0.0
+
+
+def sharpest(count: int, plane: Callable[[int], Pixels]) -> int:
+    """Which of `count` planes is the sharpest, the first of equals.
+
+    Planes are decoded one at a time, so memory holds one of them.
+    """
+    if count == 1:
+        return 0
+    return max(range(count), key=lambda index: sharpness(plane(index)))

@@ -1,0 +1,249 @@
+"""Open an OME-TIFF: facts from its XML, one plane per channel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+from xml.etree.ElementTree import Element
+
+from numpy.typing import NDArray
+
+from clemd.driver_api import SourceFile
+from clemd.errors import IncompleteFileError, RefusedFileError
+from clemd.model import Channel, ChannelKind, Frame, Modality
+from clemd_drivers.formats._guard import guarded
+from clemd_drivers.formats._ifd import directories
+from clemd_drivers.formats._pixels import sharpest
+from clemd_drivers.formats._tiff import Page, TiffPixels, first_directory
+from clemd_drivers.formats._values import clean, cleaned
+from clemd_drivers.formats._xml import BrokenXmlError, parse
+
+from . import _facts
+from ._kind import ChannelClues, decide
+from ._planes import plane_map
+
+_DESCRIPTION = 270
+_CONFOCAL = {
+    "LaserScanningConfocalMicroscopy", "SpinningDiskConfocal", "SlitScanConfocal",
+    "MultiPhotonMicroscopy", "SweptFieldConfocal", "SecondHarmonicGenerationImaging",
+    "FluorescenceLifetime", "STED",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where one channel's pixels are."""
+
+    pages: tuple[Page, ...]
+    labels: tuple[str, ...]
+    sample: int = 0
+
+
+class OmeTiffReader:
+    """One opened OME-TIFF."""
+
+    def __init__(
+        self, pixels: TiffPixels, frame: Frame, sources: tuple[_Source, ...]
+    ) -> None:
+        self._pixels = pixels
+        self._sources = sources
+        self.frame = frame
+
+    def plane(self, channel: int) -> NDArray[Any]:
+        """The channel's plane; of a z or time series the sharpest one."""
+        source = self._sources[channel]
+        best = sharpest(
+            len(source.pages),
+            lambda k: self._pixels.decode(source.pages[k], source.sample),
+        )
+        if len(source.pages) > 1:
+            self._warn(
+                f"channel {self.frame.channels[channel].name!r}: {source.labels[best]} "
+                f"is the sharpest of {len(source.pages)} planes and is used"
+            )
+        return self._pixels.decode(source.pages[best], source.sample)
+
+    def check_tail(self) -> None:
+        """Raise IncompleteFileError where the last pixels are still zero."""
+        self._pixels.check_tail()
+
+    def _warn(self, text: str) -> None:
+        if text not in self.frame.warnings:
+            self.frame = replace(self.frame, warnings=(*self.frame.warnings, text))
+
+
+class OmeTiffDriver:
+    """Reads OME-TIFF of any schema since 2008."""
+
+    name = "ome_tiff"
+    version = "1"
+    priority = 50
+
+    def recognises(self, source: SourceFile) -> bool:
+        """Does the first description look like OME-XML?"""
+        directory = first_directory(source)
+        tag = directory.tags.get(_DESCRIPTION) if directory else None
+        if directory is None or tag is None or tag.n_bytes < 5:
+            return False
+        try:
+            head = directory.text(source, _DESCRIPTION)[:4096]
+        except (IncompleteFileError, RefusedFileError, OSError):
+            return False
+        return b"<OME" in head or b"openmicroscopy.org/Schemas/OME" in head
+
+    @contextmanager
+    def open(self, source: SourceFile) -> Iterator[OmeTiffReader]:
+        """Read the header; see `FormatDriver.open`."""
+        with TiffPixels(source) as pixels:
+            with guarded("reading the OME metadata"):
+                n_pages = sum(1 for _ in directories(source))
+                text = pixels.pages[0].directory.text(source, _DESCRIPTION)
+                root, warnings = _parse(source, text)
+                frame, sources = self._frame(source, root, pixels, n_pages, warnings)
+            yield OmeTiffReader(pixels, frame, sources)
+
+    def _frame(
+        self,
+        source: SourceFile,
+        root: Element,
+        pixels: TiffPixels,
+        n_pages: int,
+        warnings: list[str],
+    ) -> tuple[Frame, tuple[_Source, ...]]:
+        found = _facts.largest_image(root)
+        image, described = found or (Element("Image"), Element("Pixels"))
+        count = sum(1 for _ in root.iter("Pixels"))
+        if count > 1:
+            warnings.append(f"{count} images in the file: the largest is used")
+        clues = _facts.channels(root, described)
+        sources, doubts = _sources(source, root, described, pixels, n_pages, len(clues))
+        first = sources[0].pages[0]
+        stated = (_facts.size(described, "Y"), _facts.size(described, "X"))
+        if found and stated != (first.height, first.width):
+            warnings.append(f"the metadata say {stated}, the image is not of that size")
+        size, size_doubts = _facts.pixel_size(described)
+        channels = tuple(_channel(clues, k) for k in range(len(sources)))
+        hints = _facts.hints(root)
+        frame = Frame(
+            path="",
+            driver=self.name,
+            driver_version=self.version,
+            modality=_modality(clues, channels, _facts.instrument(root) or ""),
+            shape=(first.height, first.width),
+            dtype=first.dtype.name,
+            channels=channels,
+            pixel_size=size,
+            stage=_facts.stage(image, described),
+            acquired_at=_facts.acquired_at(image),
+            instrument=_facts.instrument(root),
+            sample=hints.get("sample"),
+            session=hints.get("session"),
+            extra={
+                **dict(pair for pair in _facts.map_entries(root) if all(pair)),
+                **cleaned({"image_name": image.get("Name")}),
+            },
+            warnings=(*warnings, *doubts, *size_doubts),
+        )
+        return frame, sources
+
+
+def _parse(source: SourceFile, text: bytes) -> tuple[Element, list[str]]:
+    try:
+        root = parse(text)
+        binary_only = next(root.iter("BinaryOnly"), None)
+        if binary_only is None:
+            return root, []
+        name = binary_only.get("MetadataFile") or ""
+        companion = source.sibling(name)
+        if companion is None:
+            return root, [f"metadata file {clean(name)!r} is not beside the image"]
+        return parse(companion), []
+    except BrokenXmlError as broken:
+        return Element("OME"), [
+            f"the OME metadata cannot be parsed: {clean(str(broken))}"
+        ]
+
+
+def _sources(
+    source: SourceFile,
+    root: Element,
+    described: Element,
+    pixels: TiffPixels,
+    n_pages: int,
+    n_channels: int,
+) -> tuple[tuple[_Source, ...], list[str]]:
+    samples = min(3, pixels.pages[0].samples)
+    size_c = _facts.size(described, "C")
+    # Samples that share a page count as channels in SizeC.
+    planes_c = max(1, size_c // samples) if samples > 1 else size_c
+    mapped = plane_map(root, described, size_c=planes_c, file_name=source.path.name)
+    by_index = {page.index: page for page in pixels.pages}
+    last = max(mapped.pages.values(), default=-1)
+    if last >= n_pages:
+        raise IncompleteFileError(
+            f"the OME metadata promise {last + 1} pages, the file has {n_pages}",
+            missing_from=source.size_bytes,
+            missing_to=source.size_bytes + 1,
+        )
+    shape = None
+    found: list[_Source] = []
+    for c in range(planes_c):
+        keys = [key for key in mapped.of_channel(c) if mapped.pages[key] in by_index]
+        pages = tuple(by_index[mapped.pages[key]] for key in keys)
+        if not pages:
+            continue
+        shape = shape or (pages[0].height, pages[0].width, pages[0].dtype)
+        if any((p.height, p.width, p.dtype) != shape for p in pages):
+            raise RefusedFileError("channels differ in size: export them as one series")
+        labels = tuple(f"z {z} t {t}" for _, z, t in keys)
+        found += [_Source(pages, labels, sample) for sample in range(samples)]
+    if not found:
+        raise RefusedFileError(
+            "the pixels lie in other files: export the image as a single OME-TIFF"
+        )
+    said = []
+    if mapped.elsewhere:
+        said.append(f"{mapped.elsewhere} planes lie in other files and are not read")
+    if len(found) < size_c and not mapped.elsewhere:
+        said.append(f"{len(found)} of {size_c} channels are in the file")
+    return tuple(found), said
+
+
+def _channel(clues: list[ChannelClues], index: int) -> Channel:
+    if index >= len(clues):
+        name = f"channel {index}"
+        return Channel(name=name, kind_reason="nothing is said about it")
+    said = clues[index]
+    kind, reason = decide(said)
+    return Channel(
+        name=said.name,
+        kind=kind,
+        kind_reason=reason,
+        excitation_nm=said.excitation_nm,
+        emission_nm=said.emission_nm,
+    )
+
+
+def _modality(
+    clues: list[ChannelClues], channels: tuple[Channel, ...], microscope: str
+) -> Modality:
+    modes = {c.acquisition_mode for c in clues}
+    kinds = {c.kind for c in channels}
+    if kinds & {ChannelKind.SE, ChannelKind.BSE} or modes & {"SEM", "FIB", "FIB_SEM"}:
+        return Modality.SEM
+    if modes & _CONFOCAL:
+        return Modality.CLSM
+    if "SpectralImaging" in modes:
+        return Modality.HYPERSPECTRAL
+    light = {ChannelKind.FLUORESCENCE, ChannelKind.REFLECTED, ChannelKind.TRANSMITTED}
+    if "WideField" in modes or kinds & light:
+        confocal = any(
+            word in microscope.lower() for word in ("lsm", "confocal", "sp8")
+        )
+        return Modality.CLSM if confocal else Modality.WIDEFIELD
+    return Modality.UNKNOWN
+
+
+DRIVER = OmeTiffDriver()

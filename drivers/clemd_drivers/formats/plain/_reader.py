@@ -1,0 +1,182 @@
+"""Open an image that says (nearly) nothing about itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clemd.driver_api import SourceFile
+from clemd.errors import RefusedFileError
+from clemd.model import Channel, Frame, Modality
+from clemd_drivers.formats._guard import guarded
+from clemd_drivers.formats._pixels import info_bar_rows, sharpest
+from clemd_drivers.formats._tiff import Page, TiffPixels, is_tiff, same_size
+from clemd_drivers.formats._values import clean
+
+from . import _imagej, _raster
+from ._vendor import Maker, maker_of
+
+_COLOURS = ("red", "green", "blue")
+_UNCALIBRATED = "no pixel size: the file has no metadata that is read"
+
+
+class _Reader:
+    """What both kinds share: planes in, facts refined by the pixels out."""
+
+    def __init__(self, frame: Frame) -> None:
+        self.frame = frame
+
+    def plane(self, channel: int) -> NDArray[Any]:
+        """One channel; three equal colours become one grey channel."""
+        colours = tuple(c.name for c in self.frame.channels) == _COLOURS
+        plane = self._decode(channel)
+        if channel == 0:
+            if colours and all(np.array_equal(plane, self._decode(k)) for k in (1, 2)):
+                grey = Channel(name="grey", kind_reason="the three colours are equal")
+                self.frame = replace(self.frame, channels=(grey,))
+            self.frame = replace(self.frame, info_bar_rows=info_bar_rows(plane))
+        return plane
+
+    def _decode(self, channel: int) -> NDArray[Any]:
+        raise NotImplementedError
+
+    def check_tail(self) -> None:
+        """Raise IncompleteFileError where the last pixels are still zero."""
+
+
+class _TiffReader(_Reader):
+    def __init__(
+        self, frame: Frame, pixels: TiffPixels, channels: list[tuple[Page, ...]]
+    ) -> None:
+        super().__init__(frame)
+        self._pixels = pixels
+        self._channels = channels
+
+    def _decode(self, channel: int) -> NDArray[Any]:
+        shared = len(self._channels) == 1
+        pages, sample = (
+            self._channels[0 if shared else channel],
+            channel if shared else 0,
+        )
+        best = sharpest(len(pages), lambda k: self._pixels.decode(pages[k], sample))
+        if len(pages) > 1 and channel == 0:
+            said = (
+                f"page {pages[best].index} is the sharpest of {len(pages)} and is used"
+            )
+            if said not in self.frame.warnings:
+                self.frame = replace(self.frame, warnings=(*self.frame.warnings, said))
+        return self._pixels.decode(pages[best], sample)
+
+    def check_tail(self) -> None:
+        self._pixels.check_tail()
+
+
+class _RasterReader(_Reader):
+    def __init__(self, frame: Frame, source: SourceFile, kind: str) -> None:
+        super().__init__(frame)
+        self._source = source
+        self._kind = kind
+        self._pixels: NDArray[Any] | None = None
+
+    def _decode(self, channel: int) -> NDArray[Any]:
+        if self._pixels is None:
+            self._pixels = _raster.decode(self._source, self._kind)
+        pixels = self._pixels
+        if pixels.shape[:2] != self.frame.shape:
+            raise RefusedFileError(
+                f"the image decodes to {pixels.shape}: export it again"
+            )
+        if pixels.ndim == 3:
+            pixels = pixels[..., min(channel, pixels.shape[2] - 1)]
+        return np.ascontiguousarray(pixels)
+
+
+class PlainDriver:
+    """Reads TIFF, PNG, JPEG and BMP whose metadata no other driver knows."""
+
+    name = "plain"
+    version = "1"
+    priority = 1000
+
+    def recognises(self, source: SourceFile) -> bool:
+        """Is it an image by its first bytes?"""
+        return is_tiff(source) or _raster.kind_of(source.head) is not None
+
+    @contextmanager
+    def open(self, source: SourceFile) -> Iterator[_Reader]:
+        """Read the header; see `FormatDriver.open`."""
+        if is_tiff(source):
+            with TiffPixels(source) as pixels:
+                yield self._tiff(source, pixels)
+        else:
+            header = _raster.read_header(source)
+            yield self._raster(source, header)
+
+    def _tiff(self, source: SourceFile, pixels: TiffPixels) -> _TiffReader:
+        with guarded("reading the TIFF metadata"):
+            pages = same_size(pixels.pages)
+            first = pages[0]
+            said = _imagej.description(source, first.directory)
+            size = _imagej.pixel_size(source, first.directory, said)
+            maker = maker_of(source, first.directory)
+            saved = first.directory.text(source, 306)[:40].decode("ascii", "replace")
+        if first.samples >= 3:
+            names, channels = list(_COLOURS), [pages]
+        else:
+            count = _imagej.channel_count(said, len(pages))
+            channels = [pages[k::count] for k in range(count)]
+            names = ["grey"] if count == 1 else [f"channel {k}" for k in range(count)]
+        warnings = [] if size else [_UNCALIBRATED]
+        if len(pages) < len(pixels.pages):
+            warnings.append(f"{len(pixels.pages) - len(pages)} pages of other size")
+        if said and int(said.get("images", "1") or 1) > len(pages):
+            warnings.append("a stack without directories: its first image is used")
+        frame = self._frame(
+            (first.height, first.width), first.dtype.name, names, maker, warnings
+        )
+        extra = {"saved_at": clean(saved)} if clean(saved) else {}
+        frame = replace(frame, pixel_size=size, extra=extra)
+        return _TiffReader(frame, pixels, channels)
+
+    def _raster(
+        self, source: SourceFile, header: _raster.RasterHeader
+    ) -> _RasterReader:
+        names = list(_COLOURS) if header.samples == 3 else ["grey"]
+        frame = self._frame(
+            (header.height, header.width),
+            header.dtype,
+            names,
+            maker_of(source, None),
+            [_UNCALIBRATED],
+        )
+        return _RasterReader(frame, source, header.kind)
+
+    def _frame(
+        self,
+        shape: tuple[int, int],
+        dtype: str,
+        names: list[str],
+        maker: Maker | None,
+        warnings: list[str],
+    ) -> Frame:
+        if maker is not None:
+            warnings.append(f"metadata of {maker.name} not read")
+        return Frame(
+            path="",
+            driver=self.name,
+            driver_version=self.version,
+            modality=maker.modality if maker else Modality.UNKNOWN,
+            shape=shape,
+            dtype=dtype,
+            channels=tuple(Channel(name=n, kind_reason="not stated") for n in names),
+            instrument=maker.name if maker else None,
+            warnings=tuple(warnings),
+        )
+
+
+DRIVER = PlainDriver()

@@ -1,0 +1,1 @@
+"""Temperature sensors: `nvml` (NVIDIA GPUs), `hwmon` (CPU), `replay` (a recording)."""

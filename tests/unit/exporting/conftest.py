@@ -1,0 +1,106 @@
+"""One small pair with a known transform, for every exporter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from clemd.exporting import LightLayer, PairContext, Plane
+from clemd.geometry import as_rows, similarity
+from clemd.model import (
+    ChannelKind,
+    ErrorRadius,
+    Matrix,
+    Registration,
+    TransformModel,
+    Verdict,
+)
+
+EM_SHAPE = (480, 640)
+LM_SHAPE = (200, 220)
+TRUE = similarity(
+    scale=0.25, rotation_deg=20, mirrored=True, about=(319, 240), onto=(105, 96)
+)
+Register = Callable[..., Registration]
+
+
+@pytest.fixture(scope="session")
+def em() -> Plane:
+    """Blobs on grey, 8 bit."""
+    noise = np.random.default_rng(3).normal(size=EM_SHAPE).astype(np.float32)
+    blobs = cv2.GaussianBlur(noise, (0, 0), 9)
+    grey = np.clip(128 + 45 * blobs / blobs.std(), 0, 255)
+    return np.asarray(grey, np.uint8)
+
+
+@pytest.fixture(scope="session")
+def layers(em: Plane) -> tuple[LightLayer, ...]:
+    """A reflected channel that shows the EM's structure, and a label in 16 bit."""
+    seen = cv2.warpPerspective(
+        cv2.GaussianBlur(em, (0, 0), 2), TRUE, LM_SHAPE[::-1], flags=cv2.INTER_LINEAR
+    )
+    label = np.full(LM_SHAPE, 200, np.uint16)
+    label[90:100, 95:110] = 4000
+    return (
+        LightLayer(plane=seen, name="R", kind=ChannelKind.REFLECTED),
+        LightLayer(plane=label, name="GFP", kind=ChannelKind.FLUORESCENCE),
+    )
+
+
+@pytest.fixture(scope="session")
+def context() -> PairContext:
+    """Both images, calibrated; the LM's px are not square."""
+    return PairContext(
+        em_name="slice_µm 04.tif",
+        lm_name="map_2.lsm",
+        em_shape=EM_SHAPE,
+        lm_shape=LM_SHAPE,
+        em_pixel_um=(0.05, 0.05),
+        lm_pixel_um=(0.2, 0.21),
+        metadata_ratio=4.2,
+        registration_id="r7",
+        session="s1",
+    )
+
+
+@pytest.fixture(scope="session")
+def true() -> Matrix:
+    """EM px -> LM px, as the pair was made."""
+    return TRUE
+
+
+@pytest.fixture
+def register() -> Register:
+    """Makes a registration with the true matrix; keywords change it."""
+
+    def make(verdict: Verdict = Verdict.ACCEPTED, **changes: object) -> Registration:
+        made = Registration(
+            verdict=verdict,
+            confidence=0.97,
+            em_to_lm=as_rows(TRUE),
+            model=TransformModel.SIMILARITY,
+            pixel_size_ratio=4.0,
+            rotation_deg=20.0,
+            mirrored=True,
+            error_lm_px=ErrorRadius(p50=0.2, p95=0.5),
+            error_um=ErrorRadius(p50=0.04, p95=0.1),
+            engine="multimodal",
+            engine_version="1",
+            reasons=("61 of 64 tiles agree.",),
+            input_sha256=("a" * 64, "b" * 64),
+        )
+        return replace(made, **changes)  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def homography() -> Matrix:
+    """The true matrix with a little perspective."""
+    bent = TRUE.copy()
+    bent[2, :2] = 2e-5, -1e-5
+    return bent
