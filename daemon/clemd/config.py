@@ -109,7 +109,9 @@ class ThermalSettings(_Settings):
     @model_validator(mode="after")
     def _ordered(self) -> ThermalSettings:
         if self.warm_c >= self.hot_c:
-            raise ValueError(f"warm_c ({self.warm_c}) must be below hot_c ({self.hot_c})")
+            raise ValueError(
+                f"warm_c ({self.warm_c}) must be below hot_c ({self.hot_c})"
+            )
         return self
 
 

@@ -2,7 +2,7 @@
 
 Three kinds of driver, each found by entry point and loaded on first use:
 
-* `clemd.formats`     a `FormatDriver`: reads one vendor's files (in the sandboxed child)
+* `clemd.formats`     a `FormatDriver`: reads a vendor's files (sandboxed child)
 * `clemd.sensors`     a `SensorDriver`: finds temperature sensors
 * `clemd.simulators`  a `Simulator`: writes real files as a microscope would
 """
@@ -132,7 +132,9 @@ class SourceFile:
                 self.path.name, dir_fd=self.folder_fd, follow_symlinks=False
             )
         except FileNotFoundError as gone:
-            raise ChangedFileError("the file vanished while it was being read") from gone
+            raise ChangedFileError(
+                "the file vanished while it was being read"
+            ) from gone
         if named.st_ino != self.inode:
             raise ChangedFileError("the file was replaced while it was being read")
 
@@ -155,7 +157,9 @@ class FrameReader(Protocol):
     """The facts; `content_sha256`, `size_bytes` and `path` are filled in later."""
 
     def plane(self, channel: int) -> NDArray[Any]:
-        """Pixels of one channel, (height, width), stored sample type, info bar included.
+        """Pixels of one channel, (height, width), as stored, info bar included.
+
+        `frame` may be refined by this (info bar, colour that is grey): look again.
 
         Raises:
             IncompleteFileError: bytes are missing; the range says which.

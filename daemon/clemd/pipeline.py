@@ -96,7 +96,7 @@ def register_pair(
 
     A pair that cannot be registered comes back `rejected` with the reason.
     """
-    from clemd.registration import (  # noqa: PLC0415 - torch costs two seconds
+    from clemd.registration import (
         EngineContext,
         engine_named,
         resolve_device,

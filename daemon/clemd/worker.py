@@ -48,7 +48,7 @@ def _serve(task: dict[str, Any], answers: TextIO) -> None:
     except ClemdError as failed:
         tell({"failed": str(failed), "recycle": True})
     except Exception as failed:  # noqa: BLE001 - the supervisor must hear of it
-        import structlog  # noqa: PLC0415
+        import structlog
 
         structlog.get_logger().exception("worker_failed", kind=task.get("kind"))
         tell({"failed": f"{type(failed).__name__}: {failed}", "recycle": True})
@@ -57,7 +57,7 @@ def _serve(task: dict[str, Any], answers: TextIO) -> None:
 
 
 def _register(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
-    from clemd import pipeline  # noqa: PLC0415 - heavy
+    from clemd import pipeline
 
     em, lm = _loaded(task, "em"), _loaded(task, "lm")
     cache = Path(task["cache"])
@@ -77,7 +77,7 @@ def _register(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
 
 
 def _export(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
-    from clemd import pipeline  # noqa: PLC0415 - heavy
+    from clemd import pipeline
 
     em, lm = _loaded(task, "em"), _loaded(task, "lm")
     found = from_json(Registration, json.dumps(task["registration"]))
@@ -93,7 +93,7 @@ def _export(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
 
 
 def _layers(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
-    from clemd import pipeline  # noqa: PLC0415 - heavy
+    from clemd import pipeline
 
     tell({"beat": "layers"})
     pipeline.write_layers(Path(task["cache"]), _loaded(task, "image"))
@@ -102,7 +102,7 @@ def _layers(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
 
 def _warm(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
     """Load everything heavy before the first job waits for it."""
-    from clemd.registration import resolve_device  # noqa: PLC0415
+    from clemd.registration import resolve_device
 
     tell({"beat": "warming"})
     return {"device": resolve_device(task["device"])}
@@ -117,7 +117,7 @@ TASKS: dict[str, Callable[[dict[str, Any], Tell], dict[str, Any]]] = {
 
 
 def _loaded(task: dict[str, Any], side: str) -> Any:
-    from clemd.pipeline import Loaded  # noqa: PLC0415
+    from clemd.pipeline import Loaded
 
     given = task[side]
     frame = from_json(Frame, json.dumps(given["frame"]))
@@ -125,7 +125,7 @@ def _loaded(task: dict[str, Any], side: str) -> Any:
 
 
 def _peak_mb() -> float:
-    import resource  # noqa: PLC0415
+    import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
@@ -133,8 +133,8 @@ def _peak_mb() -> float:
 def _set_threads(count: str | None) -> None:
     if not count:
         return
-    import cv2  # noqa: PLC0415
-    import torch  # noqa: PLC0415
+    import cv2
+    import torch
 
     torch.set_num_threads(int(count))
     cv2.setNumThreads(int(count))

@@ -261,6 +261,20 @@ def test_cut_off_remainder_of_a_preview_shifts_nothing(
     assert np.abs(zoomed.em_at - expected).max() <= 2 * scale * factor
 
 
+def test_light_is_not_laid_over_the_info_bar(
+    page: Any, running: Any, frame_of: Any, truth: Any
+) -> None:
+    """Those rows show no specimen; seen from the map, they hide nothing either."""
+    look(page, until=lit)
+    rows = truth.em_size[1] - int(truth.em_spot[1]) + 150
+    barred = frame_of("em-1", "em", truth.em_size, 0.05)
+    running.emit(barred | {"frame": barred["frame"] | {"info_bar_rows": rows}})
+    look(page, until=dark)
+    page.keyboard.press("m")
+
+    look(page, until=bright)
+
+
 def test_preview_that_comes_late_is_fetched_when_it_is_there(
     page: Any, running: Any, world: Any, frame_of: Any, registration_of: Any, truth: Any
 ) -> None:

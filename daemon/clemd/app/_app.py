@@ -47,7 +47,7 @@ from ._views import Views
 
 LEASE_S = 60.0
 CACHE_BYTES = 20 << 30
-PRUNE_EVERY_S = 3600.0
+PRUNE_EVERY_S = 600.0
 _log = structlog.get_logger(__name__)
 
 
@@ -285,7 +285,7 @@ class Messenger:
 
 
 async def _watch_heat(house: House) -> None:
-    while True:
+    while not house.stop.is_set():
         house.heartbeats.beat("thermal")
         sample = await asyncio.to_thread(house.monitor.sample)
         reading = sample.reading
@@ -311,23 +311,21 @@ async def _watch_heat(house: House) -> None:
             )
             house.committed()
             _log.info("thermal_state", state=sample.state.value, reason=sample.reason)
-        await asyncio.sleep(house.profile.thermal.period_s)
+        await house.stop.wait(house.profile.thermal.period_s)
 
 
 async def _feed_watchdog(house: House, notifier: Notifier) -> None:
     """The ping depends on progress of every part, never on a timer alone."""
-    while True:
+    while not house.stop.is_set():
         late = pulse(house.heartbeats, notifier)
         if late:
             _log.error("no_progress", parts=late)
-        await asyncio.sleep(5.0)
+        await house.stop.wait(5.0)
 
 
 async def _keep_house(house: House) -> None:
-    while True:
-        await asyncio.sleep(PRUNE_EVERY_S)
-        while house.store.prune():
-            await asyncio.sleep(0)
+    while not await house.stop.wait(PRUNE_EVERY_S):
+        house.store.prune()
         await asyncio.to_thread(trim_cache, house.cache, CACHE_BYTES)
 
 
@@ -383,4 +381,3 @@ def _token(state: Path) -> str:
         token = secrets.token_urlsafe(24)
         stream.write(token)
     return token
-

@@ -89,7 +89,9 @@ class Commands:
         lm = self._house.store.frame(_text(arguments, "lm_frame_id"))
         if (em.side, lm.side) != ("em", "lm"):
             raise UsageError(
-                "a pair is one EM and one LM frame", f"{em.side}, {lm.side}", "swap them"
+                "a pair is one EM and one LM frame",
+                f"{em.side}, {lm.side}",
+                "swap them",
             )
         reasons = ("put together by the operator",)
         with self._house.store.transaction():

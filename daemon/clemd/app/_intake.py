@@ -8,7 +8,12 @@ from datetime import datetime
 import structlog
 
 from clemd.config import RootSettings
-from clemd.errors import ChangedFileError, IncompleteFileError, RefusedFileError
+from clemd.errors import (
+    ChangedFileError,
+    IncompleteFileError,
+    RefusedFileError,
+    TransientError,
+)
 from clemd.jobs import Lease
 from clemd.messages import FrameMessage, PairMessage
 from clemd.model import Frame, PairProposal, Side, display_name
@@ -20,6 +25,7 @@ from ._house import READ, REGISTER, House
 from ._inbox import Inbox
 
 CHANGED_WAIT_S = 0.5
+NO_READER_WAIT_S = 5.0
 _log = structlog.get_logger(__name__)
 
 
@@ -65,24 +71,46 @@ class Intake:
             )
         except IncompleteFileError as incomplete:
             if patient:
-                self._refuse(lease, row, f"{incomplete.reason}; waited {waited_s:.0f} s")
+                self._refuse(
+                    lease, row, f"{incomplete.reason}; waited {waited_s:.0f} s"
+                )
             else:
                 self._wait(lease, row, incomplete.reason, root.incomplete_s / 4)
         except ChangedFileError as changed:
             self._wait(lease, row, str(changed), CHANGED_WAIT_S)
         except RefusedFileError as refused:
             self._refuse(lease, row, refused.reason)
+        except TransientError as later:
+            # no fault of the file's: the reading child does not come up just now
+            house.queue.defer(lease, str(later), delay_s=NO_READER_WAIT_S)
+            _log.warning("reader_not_there", reason=str(later))
         else:
             if result.look != (row.size_bytes, row.modified_ns, row.inode):
                 self._wait(lease, row, "the file has changed again", CHANGED_WAIT_S)
             else:
                 self._keep(lease, row, root, result)
 
+    def _drop_if_gone(self, lease: Lease, row: FileRow) -> bool:
+        """The file vanished or was overwritten meanwhile: what was read says nothing.
+
+        Its watch offers the next version by itself; a state set here would hide that
+        from it, or leave a file waiting that nobody will ever offer again.
+        """
+        now = self._house.store.file(row.id)
+        if now.revision == row.revision and now.state != "vanished":
+            return False
+        self._incomplete_since.pop((row.id, row.revision), None)
+        self._house.queue.finish(lease)
+        self._house.committed()
+        return True
+
     def _waited_s(self, row: FileRow) -> float:
         since = self._incomplete_since.get((row.id, row.revision))
         return 0.0 if since is None else self._house.clock() - since
 
     def _wait(self, lease: Lease, row: FileRow, reason: str, delay_s: float) -> None:
+        if self._drop_if_gone(lease, row):
+            return
         key = (row.id, row.revision)
         self._incomplete_since.setdefault(key, self._house.clock())
         with self._house.store.transaction():
@@ -94,6 +122,8 @@ class Intake:
 
     def _refuse(self, lease: Lease, row: FileRow, reason: str) -> None:
         self._incomplete_since.pop((row.id, row.revision), None)
+        if self._drop_if_gone(lease, row):
+            return
         with self._house.store.transaction():
             self._inbox.refuse(row, reason)
             self._house.queue.finish(lease)
@@ -104,6 +134,8 @@ class Intake:
     ) -> None:
         house, frame = self._house, result.frame
         self._incomplete_since.pop((row.id, row.revision), None)
+        if self._drop_if_gone(lease, row):
+            return
         side = root.side or frame.side
         if side is None:
             self._refuse(

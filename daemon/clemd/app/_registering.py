@@ -88,7 +88,10 @@ class Registrar:
     async def _register(self, lease: Lease) -> None:
         house = self._house
         pair = house.store.pair(lease.payload["pair_id"])
-        em, lm = house.store.frame(pair.em_frame_id), house.store.frame(pair.lm_frame_id)
+        em, lm = (
+            house.store.frame(pair.em_frame_id),
+            house.store.frame(pair.lm_frame_id),
+        )
         for row in (em, lm):
             await self._ensure_planes(row)
         registration_id = str(uuid5(NAMESPACE_URL, f"{pair.id}:{lease.key}"))
@@ -118,7 +121,9 @@ class Registrar:
         if all((house.cache / n).exists() for n in house.plane_names(row.frame)):
             return
         file = house.store.file(row.file_id)
-        root = next(r for r in house.profile.roots if r.name == file.root)
+        root = next((r for r in house.profile.roots if r.name == file.root), None)
+        if root is None:
+            raise WorkerFailedError(f"root {file.root!r} is no longer in the profile")
         result = await house.reader.read(
             ReadRequest(
                 path=os.fsdecode(os.fsencode(root.path) + b"/" + file.relative),
@@ -306,4 +311,3 @@ def request_of(settings: RegistrationSettings) -> dict[str, Any]:
         "tolerance": settings.tolerance,
         "time_limit_s": settings.time_limit_s,
     }
-

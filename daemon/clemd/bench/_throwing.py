@@ -55,6 +55,14 @@ class Trial:
     """Truth (affine through the landmarks); None for a negative."""
     floor_px: float = 0.0
 
+    @property
+    def width_lm_px(self) -> float:
+        """Width of the EM field in LM px, by the truth."""
+        if self.em_to_lm is None:
+            return math.nan
+        scale = math.sqrt(abs(float(np.linalg.det(self.em_to_lm[:2, :2]))))
+        return float(self.em.shape[1] * scale)
+
     def error(self, matrix: Matrix) -> float:
         """Mean corner error as a fraction of the EM field width."""
         if self.em_to_lm is None:
@@ -62,8 +70,7 @@ class Trial:
         h, w = self.em.shape[:2]
         rim = np.array([[0, 0], [w - 1, 0], [w - 1, h - 1], [0, h - 1]], float)
         gap = np.linalg.norm(apply(matrix, rim) - apply(self.em_to_lm, rim), axis=1)
-        scale = math.sqrt(abs(float(np.linalg.det(self.em_to_lm[:2, :2]))))
-        return float(gap.mean() / (w * scale))
+        return float(gap.mean()) / self.width_lm_px
 
 
 def load_pairs(folder: Path) -> list[RealPair]:
@@ -113,21 +120,21 @@ def _grey(path: Path) -> NDArray[Any]:
 
         image = tifffile.imread(path, is_ome=False)
     else:
-        image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    image = np.asarray(image)
+        image = np.asarray(cv2.imread(str(path), cv2.IMREAD_UNCHANGED))
     if image.ndim == 3:
         image = image[..., :3].mean(2)
-    image = np.nan_to_num(image.astype(np.float32))
-    low, high = np.percentile(image, [0.1, 99.9])
-    scaled = 255 * np.clip((image - low) / max(high - low, 1e-6), 0, 1)
+    grey = np.nan_to_num(image.astype(np.float32))
+    low, high = np.percentile(grey, [0.1, 99.9])
+    scaled = 255 * np.clip((grey - low) / max(high - low, 1e-6), 0, 1)
     return np.asarray(np.round(scaled).astype(np.uint8))
 
 
-def throw(pair: RealPair, tier: str, seed: int, *, lm_from: RealPair | None = None) -> Trial:
+def throw(
+    pair: RealPair, tier: str, seed: int, *, lm_from: RealPair | None = None
+) -> Trial:
     """One trial of `tier`; with `lm_from` the LM of another pair: a negative."""
     rng = np.random.default_rng([seed, TIERS.index(tier), sum(pair.name.encode())])
-    source, landing = _crop(pair, tier, rng)
-    em, to_source = source
+    em, to_source = _crop(pair, tier, rng)
     turn = rng.uniform(-10, 10) if tier == "mild" else rng.uniform(-180, 180)
     mirrored = bool(tier == "wild" and rng.random() < 0.5)
     stretch = math.exp(rng.uniform(0, math.log(1.8)))
@@ -139,8 +146,9 @@ def throw(pair: RealPair, tier: str, seed: int, *, lm_from: RealPair | None = No
         em_to_source = compose(em_to_source, shift)
     other = lm_from or pair
     truth = None if lm_from else compose(pair.affine, em_to_source)
-    del landing
-    scale = math.sqrt(abs(float(np.linalg.det(compose(pair.affine, em_to_source)[:2, :2]))))
+    scale = math.sqrt(
+        abs(float(np.linalg.det(compose(pair.affine, em_to_source)[:2, :2])))
+    )
     wrong = rng.uniform(-0.01, 0.01) if tier == "mild" else rng.uniform(-0.1, 0.1)
     return Trial(
         pair=pair.name,
@@ -155,27 +163,33 @@ def throw(pair: RealPair, tier: str, seed: int, *, lm_from: RealPair | None = No
     )
 
 
-def _crop(pair: RealPair, tier: str, rng: np.random.Generator) -> tuple[Any, None]:
+def _crop(
+    pair: RealPair, tier: str, rng: np.random.Generator
+) -> tuple[NDArray[Any], Matrix]:
+    """A part of the EM image that lies as far on the LM as can be had."""
     h, w = pair.em.shape
     share = rng.uniform(0.8, 1.0) if tier == "mild" else rng.uniform(0.35, 1.0)
     side = math.sqrt(share)
     ch, cw = max(96, int(h * side)), max(96, int(w * side))
     ch, cw = min(ch, h), min(cw, w)
-    best = None
+    best = (-1.0, 0, 0)
     for _ in range(12):
         y0, x0 = int(rng.integers(0, h - ch + 1)), int(rng.integers(0, w - cw + 1))
         rim = apply(
             pair.affine,
-            [[x0 + u * cw, y0 + v * ch] for u in (0.05, 0.5, 0.95) for v in (0.05, 0.5, 0.95)],
+            [
+                [x0 + u * cw, y0 + v * ch]
+                for u in (0.05, 0.5, 0.95)
+                for v in (0.05, 0.5, 0.95)
+            ],
         )
         lh, lw = pair.lm.shape
         inside = ((rim >= 0) & (rim < [lw, lh])).all(1).mean()
-        if best is None or inside > best[0]:
-            best = (inside, x0, y0)
-    assert best is not None  # noqa: S101
+        if inside > best[0]:
+            best = (float(inside), x0, y0)
     _, x0, y0 = best
     crop = pair.em[y0 : y0 + ch, x0 : x0 + cw]
-    return (crop, translation(x0, y0)), None
+    return crop, translation(x0, y0)
 
 
 def _resample(
@@ -196,21 +210,27 @@ def _resample(
         onto=((out_w - 1) / 2, (out_h - 1) / 2),
     )
     out = cv2.warpAffine(
-        image, matrix[:2], (out_w, out_h), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT
+        image,
+        matrix[:2],
+        (out_w, out_h),
+        flags=cv2.INTER_CUBIC,
+        borderMode=cv2.BORDER_REFLECT,
     )
     return out, matrix
 
 
 def _disturb(image: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
-    values = image.astype(np.float32)
+    values: NDArray[Any] = image.astype(np.float32)
     if rng.random() < 0.5:
         values = 255 - values
     values = 255 * (np.clip(values, 0, 255) / 255) ** rng.uniform(0.6, 1.6)
-    values += rng.normal(0, rng.uniform(2, 18), values.shape)
-    return np.asarray(np.clip(values, 0, 255).astype(np.uint8))
+    noisy = values + rng.normal(0, rng.uniform(2, 18), values.shape)
+    return np.asarray(np.clip(noisy, 0, 255), np.uint8)
 
 
-def _frame(image: NDArray[Any], rng: np.random.Generator) -> tuple[NDArray[Any], Matrix]:
+def _frame(
+    image: NDArray[Any], rng: np.random.Generator
+) -> tuple[NDArray[Any], Matrix]:
     """Sometimes a black border, sometimes an info bar."""
     shift = translation(0, 0)
     if rng.random() < 0.5:

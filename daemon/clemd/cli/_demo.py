@@ -186,9 +186,11 @@ async def _feed(session: Session, seed: int, plan: str) -> None:
         seed=seed,
         plan=plan,
     )
-    session.simulator = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
+    session.simulator = _start(command)
+
+
+def _start(command: list[str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
 def _simulator() -> Simulator:
@@ -255,7 +257,10 @@ def _summary(session: Session) -> dict[str, Any]:
         "files": counts["files"],
         "frames": counts["frames"],
         "refused": [
-            {"file": row.relative.decode("utf-8", "backslashreplace"), "reason": row.reason}
+            {
+                "file": row.relative.decode("utf-8", "backslashreplace"),
+                "reason": row.reason,
+            }
             for row in refused
         ],
         "pairs": counts["pairs"],

@@ -6,8 +6,10 @@ import json
 import threading
 import time
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 
+from clemd.config import RootSettings
 from clemd.errors import UsageError
 
 CHUNK_BYTES = 4 << 20
@@ -32,13 +34,19 @@ class GivenFiles:
     def is_done(self) -> bool:
         """All copied."""
         if self._failed:
-            raise UsageError("a file could not be copied", self._failed, "free some space")
+            raise UsageError(
+                "a file could not be copied", self._failed, "free some space"
+            )
         return self._thread is not None and not self._thread.is_alive()
 
     @property
     def visible(self) -> int:
-        """How many the daemon must notice: sidecars are not images."""
-        return sum(1 for path, _ in self.files if path.suffix.lower() != ".txt")
+        """How many the daemon must notice: sidecars and hidden files are not images."""
+        ignored: tuple[str, ...] = RootSettings.model_fields["ignore"].default
+        return sum(
+            not any(fnmatch(path.name.lower(), pattern) for pattern in ignored)
+            for path, _ in self.files
+        )
 
     def start(self, export: Path) -> None:
         """Begin to copy below `export`, in a thread."""
@@ -114,12 +122,16 @@ def _named(description: Path) -> list[tuple[Path, str]]:
         name = next((facts[k] for k in keys if isinstance(facts.get(k), str)), None)
         if name is None:
             raise UsageError(
-                f"names no {side.upper()} file", str(description), f'add "{side}": "FILE"'
+                f"names no {side.upper()} file",
+                str(description),
+                f'add "{side}": "FILE"',
             )
         path = description.parent / Path(name).name
         if not path.is_file():
             raise UsageError(
-                f"names a file that is not there: {name}", str(description), "correct it"
+                f"names a file that is not there: {name}",
+                str(description),
+                "correct it",
             )
         pairs.append((path, side))
     return pairs

@@ -32,9 +32,14 @@ def _in_words(file: Path, facts: dict[str, Any]) -> str:
     lines = [
         f"{file.name}: {facts['modality']} image, read by {facts['driver']}",
         f"  size        {width} x {height} px, {facts['dtype']}"
-        + (f", info bar {facts['info_bar_rows']} rows" if facts["info_bar_rows"] else ""),
+        + (
+            f", info bar {facts['info_bar_rows']} rows"
+            if facts["info_bar_rows"]
+            else ""
+        ),
         "  pixel size  " + (f"{size[0]:.6g} x {size[1]:.6g} µm" if size else "unknown"),
-        "  channels    " + ", ".join(f"{c['name']} ({c['kind']})" for c in facts["channels"]),
+        "  channels    "
+        + ", ".join(f"{c['name']} ({c['kind']})" for c in facts["channels"]),
         f"  acquired    {facts['acquired_at'] or 'unknown'}",
         f"  instrument  {facts['instrument'] or 'unknown'}",
     ]

@@ -41,8 +41,8 @@ def judge_results(truth_file: Path | None, results: list[dict[str, Any]]) -> Jud
 
 def error_fraction(truth: dict[str, Any], result: dict[str, Any]) -> float:
     """Mean corner error / EM field width; infinite where there is no overlap."""
-    entry = truth.get(result["em_file"])
-    rows = None if entry is None else entry["em_to_lm"].get(result["lm_file"])
+    entry: dict[str, Any] = truth.get(result["em_file"], {})
+    rows = entry.get("em_to_lm", {}).get(result["lm_file"])
     if rows is None or result["em_to_lm"] is None:
         return math.inf
     true, found = as_matrix(rows), as_matrix(result["em_to_lm"])

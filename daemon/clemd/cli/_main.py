@@ -10,14 +10,14 @@ import typer
 
 app = typer.Typer(
     name="clemd",
-    help="Lays electron microscope images on light microscope maps as they are written.",
+    help="Lays electron microscope images on light microscope maps.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Exactly one JSON object on stdout.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 State = Annotated[
     Path | None,
     typer.Option("--state", envvar="CLEMD_STATE", help="State folder of the daemon."),
@@ -57,7 +57,7 @@ def demo(
     verbose: Verbose = False,
 ) -> int:
     """Play a session on simulated microscopes (or your files) and show it live."""
-    from ._demo import run_demo  # noqa: PLC0415
+    from ._demo import run_demo
 
     return run_demo(
         headless=headless,
@@ -79,7 +79,7 @@ def run(
     verbose: Verbose = False,
 ) -> int:
     """Run the service until it is stopped."""
-    from ._run import run_service  # noqa: PLC0415
+    from ._run import run_service
 
     return run_service(profile, state or default_state(), verbose=verbose)
 
@@ -102,7 +102,7 @@ def register(
     verbose: Verbose = False,
 ) -> int:
     """Lay one EM image on one LM image; no daemon needed."""
-    from ._register import register_files  # noqa: PLC0415
+    from ._register import register_files
 
     return register_files(
         em,
@@ -124,7 +124,7 @@ def inspect(
     verbose: Verbose = False,
 ) -> int:
     """Show what a file says about itself, warnings included."""
-    from ._inspect import inspect_file  # noqa: PLC0415
+    from ._inspect import inspect_file
 
     return inspect_file(file, as_json=as_json, verbose=verbose)
 
@@ -135,7 +135,7 @@ def status(
     as_json: Json = False,
 ) -> int:
     """Show files, pairs and results of a state folder, running or not."""
-    from ._status import show_status  # noqa: PLC0415
+    from ._status import show_status
 
     return show_status(state or default_state(), as_json=as_json)
 
@@ -147,7 +147,7 @@ def doctor(
     as_json: Json = False,
 ) -> int:
     """Is this machine ready? Each finding comes with its mend."""
-    from ._doctor import examine  # noqa: PLC0415
+    from ._doctor import examine
 
     return examine(profile, state or default_state(), as_json=as_json)
 
@@ -169,7 +169,7 @@ def bench(
     as_json: Json = False,
 ) -> int:
     """Print the benchmark tables of this project, against peers, in one run."""
-    from clemd.bench import run_bench  # noqa: PLC0415
+    from clemd.bench import run_bench
 
     return run_bench(
         what,

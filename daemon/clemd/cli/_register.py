@@ -40,11 +40,15 @@ def register_files(
         math.isfinite(pixel_ratio) and 1e-3 <= pixel_ratio <= 1e4
     ):
         raise UsageError(
-            f"pixel ratio {pixel_ratio:g} is out of range", "--pixel-ratio", "use 0.001..10000"
+            f"pixel ratio {pixel_ratio:g} is out of range",
+            "--pixel-ratio",
+            "use 0.001..10000",
         )
     if not 0 < tolerance <= 0.2:
         raise UsageError(
-            f"tolerance {tolerance:g} is out of range", "--tolerance", "use 0 < t <= 0.2"
+            f"tolerance {tolerance:g} is out of range",
+            "--tolerance",
+            "use 0 < t <= 0.2",
         )
     configure_logging("DEBUG" if verbose else "ERROR", json=False)
     with tempfile.TemporaryDirectory(prefix="clemd-") as folder:
@@ -70,9 +74,9 @@ def _register(
     started = time.perf_counter()
     em_read, lm_read = read_files([em, lm], cache)
     read_s = time.perf_counter() - started
-    from dataclasses import replace  # noqa: PLC0415
+    from dataclasses import replace
 
-    from clemd import pipeline  # noqa: PLC0415 - heavy
+    from clemd import pipeline
 
     em_image = pipeline.Loaded.from_cache(em_read.frame, cache, em_read.planes)
     lm_image = pipeline.Loaded.from_cache(lm_read.frame, cache, lm_read.planes)
@@ -85,14 +89,17 @@ def _register(
     )
     spent = found.seconds
     found = replace(
-        found, seconds=replace(spent, read=spent.read + read_s, total=spent.total + read_s)
+        found,
+        seconds=replace(spent, read=spent.read + read_s, total=spent.total + read_s),
     )
     if out is not None:
         try:
             out.mkdir(parents=True, exist_ok=True)
         except OSError as failed:
             raise UsageError(
-                f"cannot write there: {failed.strerror}", str(out), "choose another folder"
+                f"cannot write there: {failed.strerror}",
+                str(out),
+                "choose another folder",
             ) from failed
         context = pipeline.pair_context(em_image, lm_image)
         pipeline.write_first_outputs(out, em_image, lm_image, found, context)

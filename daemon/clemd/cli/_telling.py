@@ -28,9 +28,7 @@ async def tell_progress(session: Session) -> None:
         await rung.wait()
 
 
-def _note(
-    session: Session, topic: str, body: dict[str, Any], told: set[str]
-) -> None:
+def _note(session: Session, topic: str, body: dict[str, Any], told: set[str]) -> None:
     seconds = time.monotonic() - session.started_s
     if topic == "file" and body["state"] == "refused":
         _say(seconds, f"  refused   {body['name']}: {body['reason']}")

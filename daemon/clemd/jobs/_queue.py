@@ -178,24 +178,28 @@ class JobQueue(JobTable):
         """Take back the leases of the dead and of the silent; how many there were.
 
         A lease is stale past its deadline, or when its owner's process or boot has
-        ended. Its try counts, so a job that kills its workers is set aside in the end.
+        ended. The try of a silent owner counts, so a job that hangs its workers is set
+        aside in the end; a daemon that was killed is not the job's fault.
         """
         with self._transaction():
             stale = [
-                job_id
+                (job_id, self._has_ended(owner, boot))
                 for job_id, owner, boot, deadline_s in self._rows(
                     "SELECT id, owner, boot, deadline_s FROM jobs "
                     "WHERE state = 'leased' ORDER BY id"
                 )
-                if self._is_stale(owner, boot, deadline_s)
+                if deadline_s <= self._clock() or self._has_ended(owner, boot)
             ]
-            for job_id in stale:
+            for job_id, is_blameless in stale:
                 self._do(
-                    "UPDATE jobs SET state = CASE WHEN attempts >= ? THEN 'poisoned' "
-                    "ELSE 'queued' END, reason = 'its worker ended or fell silent', "
-                    "owner = NULL, deadline_s = NULL, not_before_s = NULL, "
-                    "updated_at = ? WHERE id = ?",
+                    "UPDATE jobs SET attempts = attempts - ?1, "
+                    "state = CASE WHEN attempts - ?1 >= ?2 THEN 'poisoned' "
+                    "ELSE 'queued' END, reason = ?3, owner = NULL, "
+                    "deadline_s = NULL, not_before_s = NULL, updated_at = ?4 "
+                    "WHERE id = ?5",
+                    int(is_blameless),
                     self._max_attempts,
+                    "the daemon ended" if is_blameless else "its worker fell silent",
                     self._stamp(),
                     job_id,
                 )
@@ -213,8 +217,8 @@ class JobQueue(JobTable):
             )
         return changed == 1
 
-    def _is_stale(self, owner: str, boot: str, deadline_s: float) -> bool:
-        if boot != self._boot or deadline_s <= self._clock():
+    def _has_ended(self, owner: str, boot: str) -> bool:
+        if boot != self._boot:
             return True
         return owner != self._owner and not self._is_alive(owner)
 

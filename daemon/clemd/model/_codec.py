@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
@@ -11,9 +10,14 @@ from pydantic import TypeAdapter
 T = TypeVar("T")
 
 
-@cache
-def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
+_ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
+
+
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    """The checker of one kind of fact, built on first use (that is the slow part)."""
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
 
 
 def to_json(fact: object) -> str:
@@ -38,13 +42,13 @@ def from_json(kind: type[T], text: str | bytes) -> T:
 
 
 def display_name(name: bytes | str) -> str:
-    """A file name made safe for logs, pages and JSON.
+    r"""A file name made safe for logs, pages and JSON.
 
     Undecodable bytes and control characters (newline, escape, right-to-left marks)
-    are written as `\\x..` or `\\u....`.
+    are written as `\x..` or `\u....`.
 
-    >>> display_name(b"map\\n1.tif")
-    'map\\\\x0a1.tif'
+    >>> display_name(b"map\n1.tif")
+    'map\\x0a1.tif'
     """
     raw = name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape")
     text = raw.decode("utf-8", "backslashreplace")

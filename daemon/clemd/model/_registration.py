@@ -101,7 +101,6 @@ class Registration:
 
     def to_contract(self) -> dict[str, Any]:
         """The `clemd.registration/1` object of the command line and the bus."""
-        radius = lambda e: None if e is None else {"p50": e.p50, "p95": e.p95}  # noqa: E731
         return {
             "schema": "clemd.registration/1",
             "verdict": self.verdict.value,
@@ -113,8 +112,8 @@ class Registration:
             "pixel_size_ratio": self.pixel_size_ratio,
             "rotation_deg": self.rotation_deg,
             "mirrored": self.mirrored,
-            "error_lm_px": radius(self.error_lm_px),
-            "error_um": radius(self.error_um),
+            "error_lm_px": _radius(self.error_lm_px),
+            "error_um": _radius(self.error_um),
             "engine": self.engine,
             "engine_version": self.engine_version,
             "device": self.device,
@@ -133,3 +132,7 @@ class Registration:
             "highest_temperature_c": self.highest_temperature_c,
             "throttled_s": self.throttled_s,
         }
+
+
+def _radius(error: ErrorRadius | None) -> dict[str, float] | None:
+    return None if error is None else {"p50": error.p50, "p95": error.p95}

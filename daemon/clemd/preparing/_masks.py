@@ -17,6 +17,10 @@ SURROUND_LEVEL = 0.08
 """A surround is darker (or brighter) than this share of the grey range."""
 SOLID = 0.95
 """A camera field is convex: its area over its hull's."""
+PADDED_SOLID = 0.9
+"""A padded picture fills at least this share of its hull."""
+BEYOND_BAR = 0.3
+"""Most of an equal block beyond a bar that may have the bar's own two values."""
 _KERNEL = np.ones((5, 5), np.uint8)
 
 
@@ -49,7 +53,21 @@ def _flat_rim(image: NDArray[Any]) -> BoolImage:
         return np.zeros(image.shape, bool)
     touching = _touching_rim(flat)
     grown = cv2.dilate(touching.astype(np.uint8), _KERNEL) > 0
-    return grown if grown.mean() < MOST_BORDER else np.zeros(image.shape, bool)
+    is_padding = grown.mean() < MOST_BORDER and _is_solid(~touching)
+    return grown if is_padding else np.zeros(image.shape, bool)
+
+
+def _is_solid(content: BoolImage) -> bool:
+    """Does `content` fill its convex hull?
+
+    A picture in a frame does, turned or not; objects on an even background that
+    happens to be exactly flat (clipped fluorescence) do not.
+    """
+    points = cv2.findNonZero(content.astype(np.uint8))
+    if points is None or len(points) < 3:
+        return False
+    hull_area = cv2.contourArea(cv2.convexHull(points))
+    return bool(len(points) > PADDED_SOLID * hull_area)
 
 
 def _touching_rim(region: BoolImage) -> BoolImage:
@@ -74,8 +92,17 @@ def _bar_rows(image: NDArray[Any]) -> tuple[int, int]:
                 misses += 1
                 if misses > 2:
                     break
-        found.append(inside + 1 if 8 <= inside <= 0.3 * height else 0)
+        bar = inside + 1 if 8 <= inside <= 0.3 * height else 0
+        found.append(bar if bar and _stands_out(image, rows, bar) else 0)
     return found[0], found[1]
+
+
+def _stands_out(image: NDArray[Any], rows: range, bar: int) -> bool:
+    """The bar's two values are rare beyond it; else it is just an even background."""
+    values, counts = np.unique(image[list(rows[:bar])], return_counts=True)
+    common = values[np.argsort(counts)[-2:]]
+    beyond = image[list(rows[bar + 2 : 2 * bar + 2])]
+    return bool(np.isin(beyond, common).mean() < BEYOND_BAR)
 
 
 def _is_two_valued(row: NDArray[Any]) -> bool:

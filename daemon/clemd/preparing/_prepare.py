@@ -122,9 +122,7 @@ def _average(plane: NDArray[Any], bin_px: int) -> tuple[FloatImage, BoolImage]:
         small[start:stop] = (
             part
             if bin_px == 1
-            else cv2.resize(
-                part, (columns, stop - start), interpolation=cv2.INTER_AREA
-            )
+            else cv2.resize(part, (columns, stop - start), interpolation=cv2.INTER_AREA)
         )
     valid = np.isfinite(small)
     small[~valid] = 0.0
@@ -142,7 +140,7 @@ def _stretch(small: FloatImage, mask: BoolImage) -> NDArray[np.uint8] | None:
     if not high > low:
         return None
     scaled = np.clip((small - low) / (high - low), 0, 1)
-    return np.round(255 * scaled).astype(np.uint8)
+    return np.asarray(np.round(255 * scaled), np.uint8)
 
 
 def _middle(grey: NDArray[np.uint8], mask: BoolImage) -> np.uint8:
@@ -152,7 +150,7 @@ def _middle(grey: NDArray[np.uint8], mask: BoolImage) -> np.uint8:
 def _equalise(grey: NDArray[np.uint8]) -> FloatImage:
     """Local contrast equalisation, float32 0..1 (CLAHE, Zuiderveld 1994)."""
     equal = cv2.createCLAHE(3.0, (8, 8)).apply(grey)
-    return np.asarray(equal, np.float32) / 255
+    return np.asarray(equal, np.float32) / np.float32(255)
 
 
 def _all(masks: Sequence[BoolImage]) -> BoolImage:

@@ -6,7 +6,7 @@ import os
 # (and each other: a second turned into minutes). Must be said before torch loads.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from ._engine import Engine, EngineContext  # noqa: E402
-from ._engines import engine_named, resolve_device  # noqa: E402
+from ._engine import Engine, EngineContext
+from ._engines import engine_named, resolve_device
 
 __all__ = ["Engine", "EngineContext", "engine_named", "resolve_device"]

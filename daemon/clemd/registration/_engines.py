@@ -21,7 +21,9 @@ def engine_named(name: str) -> Engine:
     chosen = "multimodal" if name == "auto" else name
     if chosen not in _ENGINES:
         raise UsageError(
-            f"unknown engine {name!r}", "", f"choose one of: auto, {', '.join(_ENGINES)}"
+            f"unknown engine {name!r}",
+            "",
+            f"choose one of: auto, {', '.join(_ENGINES)}",
         )
     return _ENGINES[chosen]()
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as nn
 from torch import Tensor
 
 from clemd.geometry import compose, resizing
@@ -75,15 +75,15 @@ def double_angle(layers: Tensor, valid: Tensor, sigma: float, rho: float) -> Ten
     Returns (3, height, width): Re z, Im z, valid; zero mean over the valid part, so
     that a common texture direction does not vote for every shift.
     """
-    reach = int(round(2 * sigma)) + 1
+    reach = round(2 * sigma) + 1
     inside = valid[None, None].float()
     # a pixel counts only if every pixel its derivative looks at is specimen
-    outside = F.pad(1 - inside, (reach,) * 4, value=1.0)
-    mask = 1 - F.max_pool2d(outside, 2 * reach + 1, stride=1)
+    outside = nn.pad(1 - inside, (reach,) * 4, value=1.0)
+    mask = 1 - nn.max_pool2d(outside, 2 * reach + 1, stride=1)
     smooth = blur(layers[:, None], sigma)
-    gx = F.pad(smooth, (1, 1, 0, 0), mode="replicate")
+    gx = nn.pad(smooth, (1, 1, 0, 0), mode="replicate")
     gx = (gx[..., 2:] - gx[..., :-2]) * 0.5
-    gy = F.pad(smooth, (0, 0, 1, 1), mode="replicate")
+    gy = nn.pad(smooth, (0, 0, 1, 1), mode="replicate")
     gy = (gy[..., 2:, :] - gy[..., :-2, :]) * 0.5
     tensor = torch.cat([gx * gx + gy * gy, gx * gx - gy * gy, 2 * gx * gy], 1)
     tensor = blur((tensor * _layer_weights(tensor, mask)).sum(0, keepdim=True), rho)
@@ -115,14 +115,14 @@ def blur(stack: Tensor, sigma: float) -> Tensor:
     n, c, h, w = stack.shape
     flat = stack.reshape(n * c, 1, h, w)
     flat = _edge_pad(flat, radius, 0)
-    flat = F.conv2d(flat, kernel.view(1, 1, 1, -1))
+    flat = nn.conv2d(flat, kernel.view(1, 1, 1, -1))
     flat = _edge_pad(flat, 0, radius)
-    flat = F.conv2d(flat, kernel.view(1, 1, -1, 1))
+    flat = nn.conv2d(flat, kernel.view(1, 1, -1, 1))
     return flat.reshape(n, c, h, w)
 
 
 def _edge_pad(flat: Tensor, x: int, y: int) -> Tensor:
-    return F.pad(flat, (x, x, y, y), mode="replicate")
+    return nn.pad(flat, (x, x, y, y), mode="replicate")
 
 
 def turned(re: Tensor, im: Tensor, angle_rad: Tensor) -> tuple[Tensor, Tensor]:

@@ -20,9 +20,13 @@ from ._surfaces import Surfaces
 SURFACE_BLUR_PX = 0.8
 CAPTURE_BLUR_PX = 1.2
 ITERATIONS = 14
-_BASIS = torch.tensor(
-    [[1, 4, 1, 0], [-3, 0, 3, 0], [3, -6, 3, 0], [-1, 3, -3, 1]], dtype=torch.float64
-) / 6.0
+_BASIS = (
+    torch.tensor(
+        [[1, 4, 1, 0], [-3, 0, 3, 0], [3, -6, 3, 0], [-1, 3, -3, 1]],
+        dtype=torch.float64,
+    )
+    / 6.0
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,7 +228,8 @@ def _spline_coefficients(values: Tensor) -> Tensor:
     band[index[:-1], index[1:]] = 1 / 6
     band[index[1:], index[:-1]] = 1 / 6
     solve = torch.linalg.inv(band).to(values.device)
-    return solve @ values @ solve.T
+    coefficients: Tensor = solve @ values @ solve.T
+    return coefficients
 
 
 def _spline_at(coefficients: Tensor, at: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.fft
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as nn
 from torch import Tensor
 
 from clemd.geometry import compose, invert, mirroring
@@ -122,8 +122,8 @@ class _Space:
         """Zero-padded to the transform's size and summed over 4x4 blocks."""
         h, w = plane.shape[-2:]
         right, bottom = self.padded[1] - w, self.padded[0] - h
-        whole = F.pad(plane, (0, right, 0, bottom))
-        return F.avg_pool2d(whole.reshape(-1, 1, *self.padded), 4)[:, 0] * 16.0
+        whole = nn.pad(plane, (0, right, 0, bottom))
+        return nn.avg_pool2d(whole.reshape(-1, 1, *self.padded), 4)[:, 0] * 16.0
 
     def template(self, mirrored: bool) -> Tensor:
         """The EM field, flipped left-right if asked: positions flip, z conjugates."""
@@ -178,12 +178,12 @@ class _Space:
         u = c[:, None, None] * x + s[:, None, None] * y
         v = -s[:, None, None] * x + c[:, None, None] * y
         where = torch.stack([u * 2 / max(w - 1, 1), v * 2 / max(h - 1, 1)], -1)
-        return F.grid_sample(
+        return nn.grid_sample(
             template.expand(n, -1, -1, -1), where, mode="bilinear", align_corners=True
         )
 
     def _small(self, valid: Tensor) -> Tensor:
-        return F.avg_pool2d(valid[:, None], 4)[:, 0] * 16.0
+        return nn.avg_pool2d(valid[:, None], 4)[:, 0] * 16.0
 
     def _weight(
         self, window: Tensor, energy: Tensor, area: Tensor, min_overlap: float
@@ -194,7 +194,7 @@ class _Space:
         e = energy[:, None, None]
         weight = torch.rsqrt(torch.maximum(under, ENERGY_FLOOR * e) * e)
         weight = torch.where(overlap < min_overlap * area[:, None, None], 0.0, weight)
-        return F.interpolate(
+        return nn.interpolate(
             weight[:, None], size=self.padded, mode="bilinear", align_corners=False
         )[:, 0]
 

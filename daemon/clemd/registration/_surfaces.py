@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import scipy.fft
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as nn
 from torch import Tensor
 
 from ._fields import turned
@@ -53,7 +53,7 @@ def tile_surfaces(
     rows = max(2, round(tiles * math.sqrt(height / width)))
     th, tw = -(-height // rows), -(-width // columns)
     r = reach_px
-    z = F.pad(em, (0, columns * tw - width, 0, rows * th - height))
+    z = nn.pad(em, (0, columns * tw - width, 0, rows * th - height))
     map_z = map_in_em(lm, matrices, (rows * th, columns * tw), margin=r)
 
     size = [scipy.fft.next_fast_len(v + 2 * r, real=True) for v in (th, tw)]
@@ -120,6 +120,6 @@ def sample_in_em(
     u = (u + matrices[:, 0, 2, None, None]) * (2 / max(planes.shape[2] - 1, 1)) - 1
     v = (v + matrices[:, 1, 2, None, None]) * (2 / max(planes.shape[1] - 1, 1)) - 1
     where = torch.stack([u, v], -1).float()
-    return F.grid_sample(
+    return nn.grid_sample(
         planes.expand(len(matrices), -1, -1, -1), where, align_corners=True
     )

@@ -34,7 +34,12 @@ class Spread:
 
 
 def bootstrap(
-    surfaces: Surfaces, shape: tuple[int, int], *, affine: bool, stiffness: float, seed: int
+    surfaces: Surfaces,
+    shape: tuple[int, int],
+    *,
+    affine: bool,
+    stiffness: float,
+    seed: int,
 ) -> Spread:
     """Resample the tiles of one matrix's `surfaces` (batch of 1)."""
     tiles = surfaces.values.shape[1]
@@ -44,8 +49,8 @@ def bootstrap(
     fit = MovementFit(surfaces, shape, weights)
     moved = fit.affine(stiffness=stiffness) if affine else fit.similarity(capture=False)
     at = torch.from_numpy(np.c_[corners(shape), np.ones(4)]).to(weights.device)
-    where = torch.einsum("bij,kj->bki", moved.matrices, at)[..., :2]
-    where = where.reshape(REPLICAS, 8).cpu().numpy()
-    covariance = np.cov(where, rowvar=False)
+    corner = torch.einsum("bij,kj->bki", moved.matrices, at)[..., :2]
+    where = corner.reshape(REPLICAS, 8).cpu().numpy()
+    covariance = np.asarray(np.cov(where, rowvar=False), np.float64)
     rms = float(np.sqrt(np.trace(covariance) / 4))
     return Spread(covariance_px2=covariance, rms_px=rms)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as nn
 from scipy.stats import binom
 from torch import Tensor
 
@@ -88,16 +88,52 @@ def field_witnesses(em: Tensor, lm: Tensor, matrix: Tensor) -> dict[str, float]:
         "hits_coarse": coarse.share,
         "hits_null": max(v.share for v in nulls),
         "asked_px": float(asked.largest_px[0]),
+        "spread_px": _spread(seen, asked.matrices[0]),
         "score": float(seen.score[0]),
         "overlap": float(seen.overlap[0]),
     }
+
+
+def _spread(surfaces: Surfaces, movement: Tensor) -> float:
+    """Root mean square distance of the tiles' own places from a common movement.
+
+    Only usable tiles whose peak lies within twice `HIT_PX` of it: the others have not
+    found their place at all. px; large where the specimen is deformed.
+    """
+    values, r = surfaces.values[0], surfaces.reach_px
+    n = 2 * r + 1
+    flat = values.flatten(1)
+    at = flat.argmax(1)
+    peak = torch.stack([(at % n - r).double(), (at // n - r).double()], 1)
+    peak = peak + _peak_offset(values, at, n)
+    ones = torch.ones_like(surfaces.centres[:, :1])
+    moved = torch.cat([surfaces.centres, ones], 1) @ movement.T
+    gap = (peak - (moved[:, :2] - surfaces.centres)).norm(dim=1)
+    usable = surfaces.energy > USABLE * _median_positive(surfaces.energy)
+    near = gap[usable & (gap < 2 * HIT_PX)]
+    return float((near**2).mean().sqrt()) if len(near) >= 4 else float(REACH_PX)
+
+
+def _peak_offset(values: Tensor, at: Tensor, n: int) -> Tensor:
+    """Sub-pixel part of each peak, by a parabola through its neighbours; (tiles, 2)."""
+    tile = torch.arange(len(at), device=at.device)
+    y, x = (at // n).clamp(1, n - 2), (at % n).clamp(1, n - 2)
+    here = values[tile, y, x]
+
+    def part(before: Tensor, after: Tensor) -> Tensor:
+        bend = (before - 2 * here + after).clamp(max=-1e-12)
+        return (0.5 * (before - after) / bend).clamp(-0.5, 0.5)
+
+    dx = part(values[tile, y, x - 1], values[tile, y, x + 1])
+    dy = part(values[tile, y - 1, x], values[tile, y + 1, x])
+    return torch.stack([dx, dy], 1)
 
 
 def _halved(field: Tensor) -> Tensor:
     """The field smoothed and sampled at half the resolution."""
     h, w = field.shape[1] // 2 * 2, field.shape[2] // 2 * 2
     smooth = blur(field[None, :, :h, :w], 0.8)
-    small = F.avg_pool2d(smooth, 2)[0]
+    small = nn.avg_pool2d(smooth, 2)[0]
     small[2] = (small[2] > 0.99).float()
     small[:2] *= small[2]
     return small
@@ -109,7 +145,8 @@ def _halved_matrix(matrix: Tensor) -> Tensor:
         dtype=torch.float64,
         device=matrix.device,
     )
-    return bins @ matrix @ torch.linalg.inv(bins)
+    halved: Tensor = bins @ matrix @ torch.linalg.inv(bins)
+    return halved
 
 
 def _turned_half(field: Tensor) -> Tensor:
@@ -176,7 +213,7 @@ def _grey_and_valid(
 
 def _mind(grey: Tensor) -> Tensor:
     """Four self-similarities per px, (4, height, width), largest scaled to 1."""
-    pad = F.pad(grey[None, None], (1, 1, 1, 1), mode="replicate")[0, 0]
+    pad = nn.pad(grey[None, None], (1, 1, 1, 1), mode="replicate")[0, 0]
     h, w = grey.shape
     moved = torch.stack(
         [pad[y : y + h, x : x + w] for y, x in ((0, 1), (2, 1), (1, 0), (1, 2))]

@@ -42,8 +42,8 @@ from ._movement import MovementFit
 from ._search import Candidate, Grid, distinct, search
 from ._surfaces import Surfaces, tile_surfaces
 from ._uncertainty import bootstrap
-from ._verdict import judge
 from ._witnesses import field_witnesses, mind_witness
+from .verdict import judge
 
 SEARCH_EM_PX, SEARCH_LM_PX, SEARCH_LM_LEAST_PX = 128, 288, 176
 RANK_EM_PX, RANK_LM_PX = 220, 420
@@ -257,9 +257,7 @@ def rank(images: Images, poses: list[Pose], prior: PosePrior) -> None:
     r = images.reduction(ratio, RANK_EM_PX, RANK_LM_PX)
     em, lm = images.at(ratio, r)
     start = [p.matrix for p in poses]
-    matrices, _ = refine(
-        em, lm, start, tiles=6, reach_px=12, rounds=2, capture=True
-    )
+    matrices, _ = refine(em, lm, start, tiles=6, reach_px=12, rounds=2, capture=True)
     for pose, matrix in zip(poses, matrices, strict=True):
         pose.matrix = matrix
     score_poses(images, poses, r, prior)
@@ -335,7 +333,7 @@ def finest(images: Images, matrix: Matrix, context: EngineContext) -> Sharp:
         affine, gain = held_out_gain(em, lm, matrix)
         model = TransformModel.AFFINE if affine else TransformModel.SIMILARITY
         if not affine:
-            matrix = nearest_similarity(matrix, images.em.full_shape)
+            matrix = nearest_similarity(matrix, _middle(images.em.full_shape))
         (matrix,), seen = refine(
             em, lm, [matrix], tiles=8, reach_px=6, rounds=3, affine=affine
         )
@@ -352,7 +350,8 @@ def finest(images: Images, matrix: Matrix, context: EngineContext) -> Sharp:
 
 def held_out_gain(em: Field, lm: Field, matrix: Matrix) -> tuple[bool, float]:
     """Do tiles that were not fitted prefer the affine? (yes, relative gain)."""
-    start = nearest_similarity(matrix, None, em.from_full)
+    middle = apply(invert(em.from_full), [_middle(em.shape)])[0]
+    start = nearest_similarity(matrix, (float(middle[0]), float(middle[1])))
     inner = between(em, lm, [start])
     seen = tile_surfaces(em.z, lm.z, inner, 8, 8)
     rows, columns = seen.grid
@@ -371,11 +370,8 @@ def held_out_gain(em: Field, lm: Field, matrix: Matrix) -> tuple[bool, float]:
     return gain > AFFINE_GAIN, gain
 
 
-def nearest_similarity(
-    matrix: Matrix, shape: tuple[int, int] | None, from_full: Matrix | None = None
-) -> Matrix:
-    """The similarity that moves the middle of the EM field as `matrix` does."""
-    at = _middle(shape) if shape else tuple(apply(invert(from_full), [[110, 110]])[0])
+def nearest_similarity(matrix: Matrix, at: tuple[float, float]) -> Matrix:
+    """The similarity that moves the neighbourhood of `at` as `matrix` does."""
     parts = decompose(matrix, at)
     onto = apply(matrix, [at])[0]
     return similarity(
@@ -440,6 +436,8 @@ def gather_evidence(
         **seen,
         **mind,
         "asked_lm_px": seen["asked_px"] * r,
+        "spread_lm_px": seen["spread_px"] * r,
+        "model_lm_px": _model_doubt(sharp) * sharp.pitch_lm_px,
         "bootstrap_lm_px": spread.rms_px * sharp.pitch_lm_px,
         "pitch_lm_px": sharp.pitch_lm_px,
         "judged_pitch_lm_px": r,
@@ -452,6 +450,14 @@ def gather_evidence(
         "basin_ratio": _basin_ratio(poses, sharp.matrix, images.em.full_shape),
         "null_ratio": _null_ratio(candidates, parts),
     }
+
+
+def _model_doubt(sharp: Sharp) -> float:
+    """How far a free affine would move the corners, root mean square, field px."""
+    free = MovementFit(sharp.surfaces, sharp.em.shape).affine(stiffness=1e-4)
+    still = np.eye(3)
+    moved = corner_errors(free.matrices[0].cpu().numpy(), still, sharp.em.shape)
+    return float(np.sqrt(np.mean(moved**2)))
 
 
 def _basin_ratio(poses: list[Pose], matrix: Matrix, shape: tuple[int, int]) -> float:

@@ -7,6 +7,7 @@ from ._errors import (
     StoreBusyError,
     StoreDamagedError,
 )
+from ._mounts import REMOTE_TYPES, filesystem_type
 from ._rows import (
     FileRow,
     FrameRow,
@@ -19,6 +20,7 @@ from ._rows import (
 from ._store import Reader, Store
 
 __all__ = [
+    "REMOTE_TYPES",
     "DiskFullError",
     "FileRow",
     "FrameRow",
@@ -32,5 +34,6 @@ __all__ = [
     "StoreBusyError",
     "StoreDamagedError",
     "ThermalRow",
+    "filesystem_type",
     "sqlite_finding",
 ]

@@ -1,5 +1,6 @@
 """Suites that every driver inherits; for tests only, needs pytest."""
 
+from ._engine_suite import EngineSuite
 from ._format_suite import FormatDriverSuite, GoodFile, read_all
 
-__all__ = ["FormatDriverSuite", "GoodFile", "read_all"]
+__all__ = ["EngineSuite", "FormatDriverSuite", "GoodFile", "read_all"]

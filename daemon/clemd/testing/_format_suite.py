@@ -4,8 +4,6 @@ A subclass says which driver and how to write a good file with known content; th
 reads it back, then breaks it in every way that disks, shares and exporters do.
 """
 
-# ruff: noqa: S101 - these are tests
-
 from __future__ import annotations
 
 import random

@@ -229,6 +229,35 @@ def test_job_that_kills_its_workers_is_set_aside(queue: JobQueue, clock: Any) ->
     assert "fell silent" in queue.jobs(["poisoned"])[0].reason
 
 
+@pytest.mark.parametrize("boot", ["boot", "boot{}"])
+def test_killed_daemon_is_not_the_fault_of_its_job(
+    new_queue: NewQueue, boot: str
+) -> None:
+    """Twenty power cuts set nothing aside; the last try is still the first."""
+    new_queue().enqueue("register", "k", {})
+    for life in range(20):
+        queue = new_queue(f"{boot.format(life)}:{life}:1:a", is_alive=lambda _: False)
+        queue.release_stale()
+        assert take(queue).attempt == 1
+
+    last = new_queue("boot:99:1:a", is_alive=lambda _: False)
+    assert last.release_stale() == 1
+    assert take(last).attempt == 1
+
+
+def test_death_forgives_no_failure(new_queue: NewQueue, clock: Any) -> None:
+    """What a job did wrong before the daemon was killed still counts."""
+    first = new_queue()
+    first.enqueue("register", "k", {})
+    first.fail(take(first), "device lost", retry_after_s=0)
+    assert take(first).attempt == 2
+
+    second = new_queue("boot:2:2:b", is_alive=lambda _: False)
+    clock.pass_(3600)  # long past the deadline, too
+    assert second.release_stale() == 1
+    assert take(second).attempt == 2
+
+
 def test_result_message_and_end_of_job_are_kept_together(
     store: Store, queue: JobQueue, clock: Any
 ) -> None:

@@ -29,6 +29,8 @@ uniform sampler2D em0;
 uniform vec2 emCovers;         // full px that the texture spans
 uniform vec2 emSize;
 uniform vec2 emRange;
+uniform float barTop;          // EM px from which rows are the vendor's info bar
+uniform bool showBar;
 uniform float emOpacity;
 uniform int channelCount;
 ${each((n) => `uniform sampler2D lm${n};\n`)}
@@ -65,6 +67,10 @@ void main() {
   vec3 light = vec3(0.0);
   ${each(channel)}
   light = min(light, 1.0);
+  // the bar's rows are not specimen: it is read by itself, or left away
+  if (hasEm && em.y >= barTop && inside((em + 0.5) / emSize)) {
+    if (showBar) light = vec3(0.0); else grey = vec3(0.0);
+  }
   if (hatched && mod(screen.x + screen.y, 24.0) < 9.0) light *= 0.25;
 
   bool onlyLight = mode == ${MODES.blink} ? showLight

@@ -120,6 +120,7 @@ export function layersOf(frame) {
       name: one.name || `channel ${channel + 1}`,
       kind: one.kind || "unknown",
       factor: one.factor,
+      barRows: facts.info_bar_rows || 0,
       width,
       height,
       url: `/api/layer/${encodeURIComponent(frame.frame_id)}/${channel}`,

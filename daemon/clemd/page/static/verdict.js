@@ -63,7 +63,8 @@ function warnings(about) {
   const { result, found } = about;
   const list = (found.warnings || []).map((text) => h("p.warning", {}, text));
   const off = ratioOff(result);
-  if (off !== null && about.scene.matrix) list.unshift(h("p.warning", { id: "ratio-warning" },
+  const isSaid = (found.warnings || []).some((text) => /pixel.size ratio/i.test(text));
+  if (off !== null && about.scene.matrix && !isSaid) list.unshift(h("p.warning", { id: "ratio-warning" },
     `Pixel sizes disagree: metadata says ${number(result.metadata_ratio, 4)} EM px per LM px, the images say ` +
     `${number(found.pixel_size_ratio, 4)} (${off > 0 ? "+" : ""}${number(off, 1)} %). The measured value is used.`));
   return list;

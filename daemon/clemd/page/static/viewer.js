@@ -247,6 +247,8 @@ export class Viewer {
     this.put2("emCovers", ...entry.covers);
     this.put2("emSize", em.width, em.height);
     this.put2("emRange", ...(em.range || [0, 1]));
+    this.put("barTop", em.height - (em.barRows || 0) - 0.5);
+    this.putFlag("showBar", this.base === "em");
     this.put("emOpacity", em.visible === false ? 0 : em.opacity ?? 1);
   }
 
