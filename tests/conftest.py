@@ -35,6 +35,7 @@ class Daemon:
 
     Args:
         folder: an empty folder; the watched folders and the state lie below it.
+        top: keys of the profile's top level.
         root: further keys of both `[[roots]]`.
         tables: further text of the profile.
         launcher: argv that `clemd` is started through.
@@ -44,6 +45,7 @@ class Daemon:
         self,
         folder: Path,
         *,
+        top: str = "",
         root: str = "",
         tables: str = "[page]\nport = 0\n",
         launcher: Sequence[str] = (),
@@ -54,18 +56,18 @@ class Daemon:
         for path in (self.em, self.lm):
             path.mkdir(parents=True, exist_ok=True)
         self.profile = folder / "profile.toml"
-        self.profile.write_text(self._profile(root, tables))
+        self.profile.write_text(self._profile(top, root, tables))
         self._launcher = tuple(launcher)
         self._process: subprocess.Popen[bytes] | None = None
         self._runs = 0
 
-    def _profile(self, root: str, tables: str) -> str:
+    def _profile(self, top: str, root: str, tables: str) -> str:
         roots = "".join(
             f'[[roots]]\nname = "{path.name}"\npath = "{path}"\nside = "{path.name}"\n'
             f"settle_s = 0.4\npoll_s = 0.5\n{root}\n"
             for path in (self.em, self.lm)
         )
-        return f'instrument = "bench"\n{roots}{tables}'
+        return f"{top}\n{roots}{tables}"
 
     @property
     def command(self) -> list[str]:

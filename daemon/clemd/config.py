@@ -11,8 +11,16 @@ import tomllib
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from clemd.errors import ProfileError
 from clemd.model import Side
@@ -84,7 +92,7 @@ class PairingSettings(_Settings):
 class RegistrationSettings(_Settings):
     """How images are laid on each other."""
 
-    engine: str = "auto"
+    engine: Literal["auto", "multimodal"] = "auto"
     device: str = "auto"
     scale_tolerance: float = Field(default=0.10, ge=0.01, le=0.5)
     mirror: Literal["search", "yes", "no"] = "search"
@@ -158,6 +166,15 @@ class Profile(_Settings):
     thermal: ThermalSettings = ThermalSettings()
     page: PageSettings = PageSettings()
     bus: BusSettings = BusSettings()
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ValueError, OSError, KeyError):
+            raise ValueError("no such IANA time zone") from None
+        return name
 
     @model_validator(mode="after")
     def _roots_differ(self) -> Profile:

@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import json
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable
@@ -144,6 +145,11 @@ def _die_with_parent() -> None:
     """A worker must not outlive a supervisor that was killed."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    # One that was killed before we asked sends no signal, but its end of stdin is gone.
+    stdin = select.poll()
+    stdin.register(0, 0)
+    if any(event & select.POLLHUP for _, event in stdin.poll(0)):
+        os._exit(1)
 
 
 if __name__ == "__main__":

@@ -102,7 +102,11 @@ class Inbox:
                 if row.state == "noticed":
                     self._announce(row, "noticed")
             case Settled():
-                self._queue(self._row(event.root, event.relative, event.look))
+                row = self._row(event.root, event.relative, event.look)
+                if _has_controls(event.relative):
+                    self.refuse(row, "a control character in its name: rename it")
+                else:
+                    self._queue(row)
             case Odd():
                 look = Look(0, 0, 0, is_regular=False)
                 row = self._row(event.root, event.relative, look)
@@ -177,3 +181,8 @@ class Inbox:
     def announce(self, row: FileRow, state: str, reason: str = "") -> None:
         """Tell everyone how far a file has come."""
         self._announce(row, state, reason)
+
+
+def _has_controls(relative: bytes) -> bool:
+    """A line break in a name would end up in CSV files and other programs' logs."""
+    return any(byte < 0x20 or byte == 0x7F for byte in relative)

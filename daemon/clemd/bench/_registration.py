@@ -161,14 +161,22 @@ def _in_words(facts: dict[str, Any]) -> str:
         "| radius covers | wrong accepted | s |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for row in facts["rows"]:
-        lines.append(
-            f"| {row['source']} | {row['tier']} | {_words(row['success'])} | "
-            f"{row['error_lm_px_median']} / {row['error_lm_px_p95']} | "
-            f"{_words(row['right_accepted'])} | {_words(row['radius_covers'])} | "
-            f"{_words(row['wrong_accepted'])} | {row['seconds_median']} |"
-        )
+    lines += [_line(row) for row in facts["rows"]]
     return "\n".join(lines) + "\n"
+
+
+def _line(row: dict[str, Any]) -> str:
+    cells = [
+        row["source"],
+        row["tier"],
+        _words(row["success"]),
+        f"{row['error_lm_px_median']} / {row['error_lm_px_p95']}",
+        _words(row["right_accepted"]),
+        _words(row["radius_covers"]),
+        _words(row["wrong_accepted"]),
+        str(row["seconds_median"]),
+    ]
+    return f"| {' | '.join(cells)} |"
 
 
 def _words(share: dict[str, Any]) -> str:

@@ -63,8 +63,8 @@ def _is_solid(content: BoolImage) -> bool:
     A picture in a frame does, turned or not; objects on an even background that
     happens to be exactly flat (clipped fluorescence) do not.
     """
-    points = cv2.findNonZero(content.astype(np.uint8))
-    if points is None or len(points) < 3:
+    points = np.argwhere(content)[:, ::-1].astype(np.int32)
+    if len(points) < 3:
         return False
     hull_area = cv2.contourArea(cv2.convexHull(points))
     return bool(len(points) > PADDED_SOLID * hull_area)

@@ -79,13 +79,18 @@ def score(evidence: Mapping[str, float], model: VerdictModel) -> float:
 def raw_radius_lm_px(evidence: Mapping[str, float]) -> float:
     """Error the evidence speaks of, before calibration: LM px, anywhere in the field.
 
-    Noise (bootstrap), disagreement (the movement the judge's own grid still asks
-    for) and sampling (a fraction of the pitch) are independent.
+    Independent parts: noise (block bootstrap), the movement the judge's own grid still
+    asks for, the scatter of single tiles about the fit (deformation), how far a free
+    affine would move the corners (the model may be wrong), and the sampling pitch.
+    The shares were chosen on tuning trials so that one factor serves both sharp
+    simulated and deformed real pairs.
     """
     return math.sqrt(
         evidence["bootstrap_lm_px"] ** 2
         + (0.5 * evidence["asked_lm_px"]) ** 2
-        + (0.15 * evidence["pitch_lm_px"]) ** 2
+        + (0.1 * evidence["spread_lm_px"]) ** 2
+        + (1.5 * evidence["model_lm_px"]) ** 2
+        + (0.1 * evidence["pitch_lm_px"]) ** 2
     )
 
 

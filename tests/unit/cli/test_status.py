@@ -137,6 +137,18 @@ def test_running_daemon_is_seen_with_its_page(clemd: Run, state: Path) -> None:
     assert found["page"] == f"http://127.0.0.1:{port}/?token=secret-1"
 
 
+def test_running_daemon_is_seen_without_the_kernels_list(
+    clemd: Run, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where /proc/locks is hidden, trying the lock tells."""
+    monkeypatch.setattr("clemd.cli._status.LOCKS", state / "no such file")
+    with holder(state):
+        running = clemd("status", "--state", state, "--json").json["running"]
+
+    assert running is True
+    assert clemd("status", "--state", state, "--json").json["running"] is False
+
+
 def test_lock_file_left_by_a_killed_daemon_is_not_a_daemon(
     clemd: Run, state: Path
 ) -> None:
