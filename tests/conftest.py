@@ -137,7 +137,7 @@ class Daemon:
     def wait_until(
         self, question: Callable[[], T], what: str, limit_s: float = START_S
     ) -> T:
-        """Ask until the answer is true; a daemon that ends or is late fails the test."""
+        """Ask until the answer is true; a daemon that ends first fails the test."""
         deadline = time.monotonic() + limit_s
         while not (answer := question()):
             if not self.is_running:

@@ -25,9 +25,7 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="module")
-def bench(
-    daemon_type: Any, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Any]:
+def bench(daemon_type: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """One daemon that gets everything below; at the end it must still stop cleanly.
 
     Root may read everything; a daemon without that power sees permissions as they are.
@@ -35,9 +33,7 @@ def bench(
     launcher: tuple[str, ...] = ()
     if os.geteuid() == 0 and shutil.which("setpriv"):
         launcher = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search")
-    daemon = daemon_type(
-        tmp_path_factory.mktemp("bad"), launcher=launcher, **SETTINGS
-    )
+    daemon = daemon_type(tmp_path_factory.mktemp("bad"), launcher=launcher, **SETTINGS)
     try:
         daemon.start()
         yield daemon
@@ -227,6 +223,7 @@ def test_file_replaced_while_being_read_gives_the_new_one_only(bench: Any) -> No
     big(path, 10)
     resume = stop_reader_in(bench, path)
     second = big(path, 11)
+    bench.wait_until(lambda: bench.file("replaced.tif").revision == 2, "noticed")
     resume()
     bench.wait_until(
         lambda: (row := bench.file("replaced.tif")) and row.content_sha256 == second,
@@ -247,9 +244,7 @@ def test_file_overwritten_while_being_read_gives_the_new_one_only(bench: Any) ->
     path.write_bytes((bench.folder / "second.tif").read_bytes())
     resume()
     bench.wait_until(
-        lambda: (
-            (row := bench.file("overwritten.tif")) and row.content_sha256 == second
-        ),
+        lambda: (row := bench.file("overwritten.tif")) and row.content_sha256 == second,
         "the second version is read",
     )
     row = bench.wait_for_file("overwritten.tif", "read")
@@ -276,8 +271,8 @@ def test_file_that_vanishes_while_being_read_is_dropped(bench: Any) -> None:
     big(path, 15)
     resume = stop_reader_in(bench, path)
     path.unlink()
-    resume()
     row = bench.wait_for_file("fleeting.tif", "vanished")
+    resume()
     tifffile.imwrite(bench.em / "after-fleeting.tif", image(16))
     bench.wait_for_file("after-fleeting.tif", "read")
 

@@ -18,7 +18,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.real_data]
 TRUTH_GOOD_TO_PX = 6.0
 DEMO = ("demo", "--once", "--headless")
 SEM_FILES = (
-    "fibsem-os/74f00be2_ref_image_low_res_ib.tif",
     "odemis/jeol_example_sem.tif",
     "odemis/jeol_example_sem.txt",
     "odemis/tescan_example_sem1.tif",

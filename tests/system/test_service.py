@@ -78,7 +78,7 @@ def test_every_image_finds_its_place_on_the_map(played: Played) -> None:
     assert len(rows) == len(played.truth)
     for row in rows:
         found = row.registration
-        name = Path(found_names(played, row)["em_file"]).name
+        name = Path(played.heard[row.id]["em_file"]).name
         entry = played.truth[name]
         (true,) = map(as_matrix, entry["em_to_lm"].values())
         assert found.em_to_lm is not None, found.reasons
@@ -87,11 +87,6 @@ def test_every_image_finds_its_place_on_the_map(played: Played) -> None:
         width = shape[1] * np.sqrt(abs(np.linalg.det(true[:2, :2])))
         assert errors.mean() / width < TOLERANCE
         assert row.verdict.value == "accepted", found.reasons
-
-
-def found_names(played: Played, row: RegistrationRow) -> dict[str, Any]:
-    """What the bus said about a result."""
-    return played.heard[row.id]
 
 
 def test_results_come_over_the_bus(played: Played) -> None:
@@ -123,7 +118,9 @@ def test_transforms_say_one_and_the_same(played: Played) -> None:
     """JSON, ITK and BigWarp: a user's next program must not get another answer."""
     for row in played.results():
         facts = json.loads(played.folder(row, "transform").read_text())
-        assert facts["em_to_lm"] == [list(r) for r in row.registration.em_to_lm or ()]
+        assert facts["em_to_lm_px"] == [
+            list(r) for r in row.registration.em_to_lm or ()
+        ]
         itk = played.folder(row, "itk").read_text()
         assert itk.startswith("#Insight Transform File V1.0")
         lines = played.folder(row, "bigwarp").read_text().splitlines()

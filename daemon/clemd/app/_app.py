@@ -155,11 +155,14 @@ class App:
         environment = {"OMP_WAIT_POLICY": "PASSIVE", "MALLOC_ARENA_MAX": "2"}
         if registration.threads is not None:
             environment["CLEMD_THREADS"] = str(registration.threads)
-        executor = LocalExecutor(
-            [sys.executable, "-m", "clemd.worker"], environment=environment
-        )
-        self._executor = executor
-        closing.push_async_callback(executor.close)
+        command = [sys.executable, "-m", "clemd.worker"]
+        executors = [
+            LocalExecutor(command, environment=environment)
+            for _ in range(registration.workers)
+        ]
+        self._executor = executors[0]
+        for executor in executors:
+            closing.push_async_callback(executor.close)
         inbox = self._inbox = Inbox(house)
         request = request_of(registration)
         intake = Intake(house, inbox, request_key=_key_of(request))
@@ -172,7 +175,7 @@ class App:
             house.heartbeats.expect(part, limit_s=limit_s)
         house.heartbeats.expect("intake", limit_s=self.profile.reading.time_limit_s * 3)
         house.heartbeats.expect("registrar", limit_s=registration.time_limit_s + 60)
-        registrar = Registrar(house, executor, request=request)
+        registrars = [Registrar(house, one, request=request) for one in executors]
         inbox.start()
         closing.callback(inbox.stop)
         views.ready = True
@@ -183,12 +186,12 @@ class App:
         loops = [
             inbox.run(),
             intake.run(),
-            registrar.run(),
+            *(one.run() for one in registrars),
             messenger.run(),
             _watch_heat(house),
             _feed_watchdog(house, notifier),
             _keep_house(house),
-            _warm(executor, registration.device),
+            *(_warm(one, registration.device) for one in executors),
         ]
         await self._until_stopped(house, loops)
         notifier.stopping("draining")

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from clemd.geometry import compose, mirroring, resizing
+from clemd.geometry import compose, invert, mirroring, resizing, similarity
 from clemd.model import Matrix
 
 STARTS = 24
@@ -58,6 +58,7 @@ def register_by_mutual_information(
     info_bar_rows: int,
     mirrored: bool,
     threads: int,
+    start: Matrix | None = None,
 ) -> PeerResult:
     """The best of 24 registrations by SimpleITK.
 
@@ -68,23 +69,43 @@ def register_by_mutual_information(
         info_bar_rows: rows at the bottom of `em` that are not specimen.
         mirrored: whether EM and LM show the specimen from opposite sides.
         threads: how many it may use.
+        start: EM px -> LM px to start from instead of the 24 rotations.
     """
     sitk = importlib.import_module("SimpleITK")
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
     began = time.perf_counter()
     small, small_from_em = _shrunk(em[: em.shape[0] - info_bar_rows], ratio, mirrored)
+    if start is None:
+        starts = _rotations(small.shape, lm.shape)
+    else:
+        starts = [compose(start, invert(small_from_em))]
     fixed = sitk.GetImageFromArray(small)
     moving = sitk.GetImageFromArray(lm.astype(np.float32))
-    found = [
-        _from_rotation(sitk, fixed, moving, 2 * math.pi * turn / STARTS)
-        for turn in range(STARTS)
-    ]
+    found = [_descend(sitk, fixed, moving, matrix) for matrix in starts]
     metric, lm_from_small = min(found, key=lambda one: one[0])
     return PeerResult(
         em_to_lm=compose(lm_from_small, small_from_em),
         metric=metric,
         seconds=time.perf_counter() - began,
     )
+
+
+def _rotations(small_shape: tuple[int, ...], lm_shape: tuple[int, ...]) -> list[Matrix]:
+    """Centre on centre, turned in equal steps."""
+    return [
+        similarity(
+            scale=1.0,
+            rotation_deg=360.0 * turn / STARTS,
+            mirrored=False,
+            about=_middle(small_shape),
+            onto=_middle(lm_shape),
+        )
+        for turn in range(STARTS)
+    ]
+
+
+def _middle(shape: tuple[int, ...]) -> tuple[float, float]:
+    return (shape[1] - 1) / 2, (shape[0] - 1) / 2
 
 
 def _shrunk(
@@ -103,19 +124,15 @@ def _shrunk(
     return np.asarray(small, np.float32), matrix
 
 
-def _from_rotation(
-    sitk: Any, fixed: Any, moving: Any, radians: float
-) -> tuple[float, Matrix]:
-    """One start: centre on centre, turned by `radians`."""
-    start = sitk.CenteredTransformInitializer(
-        fixed,
-        moving,
-        sitk.AffineTransform(2),
-        sitk.CenteredTransformInitializerFilter.GEOMETRY,
-    )
-    start = sitk.AffineTransform(start)
-    cos, sin = math.cos(radians), math.sin(radians)
-    start.SetMatrix((cos, -sin, sin, cos))
+def _descend(sitk: Any, fixed: Any, moving: Any, start: Matrix) -> tuple[float, Matrix]:
+    """Follow the metric from `start`; where it ends and how well it fits there."""
+    transform = sitk.AffineTransform(2)
+    width, height = fixed.GetSize()
+    centre = np.array(_middle((height, width)))
+    transform.SetCenter(centre.tolist())
+    transform.SetMatrix(start[:2, :2].ravel().tolist())
+    shift = start[:2, :2] @ centre + start[:2, 2] - centre
+    transform.SetTranslation(shift.tolist())
     method = sitk.ImageRegistrationMethod()
     method.SetMetricAsMattesMutualInformation(BINS)
     method.SetMetricSamplingStrategy(method.RANDOM)
@@ -130,13 +147,13 @@ def _from_rotation(
     method.SetOptimizerScalesFromPhysicalShift()
     method.SetShrinkFactorsPerLevel(SHRINK)
     method.SetSmoothingSigmasPerLevel(SMOOTH_PX)
-    method.SetInitialTransform(start, inPlace=True)
+    method.SetInitialTransform(transform, inPlace=True)
     try:
         method.Execute(fixed, moving)
     except RuntimeError:
         # it walked off the map: to ITK an error, to us a start that led nowhere
-        return math.inf, _matrix_of(start)
-    return float(method.GetMetricValue()), _matrix_of(start)
+        return math.inf, _matrix_of(transform)
+    return float(method.GetMetricValue()), _matrix_of(transform)
 
 
 def _matrix_of(transform: Any) -> Matrix:

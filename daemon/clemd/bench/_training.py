@@ -112,7 +112,7 @@ def train(rows: Sequence[dict[str, Any]], *, source: str) -> VerdictModel:
     worst = float(held[~right].max())
     accept = max(worst + MARGIN, 1.0)
     reject = float(np.percentile(held[right], 1)) - 1.0
-    factor = _radius_factor([r for r, ok in zip(clear, right, strict=True) if ok])
+    factor = _radius_factor([r for r in rows if r["error"] < CLEARLY_WRONG])
     sys.stderr.write(
         f"held out: {int(right.sum())} right, {int((~right).sum())} wrong; best wrong "
         f"{worst:.2f}; accepted right {np.mean(held[right] >= accept):.1%}; "

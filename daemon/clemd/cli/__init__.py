@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import sys
 
-import click
 import structlog
+import typer
+from typer.exceptions import TyperException
 
 from clemd.errors import ClemdError, RefusedFileError, TransientError, UsageError
+from clemd.supervising import configure_logging
 
 from ._main import app
 
@@ -19,13 +21,16 @@ DONE, BAD_INPUT, REJECTED, NOT_NOW, DEFECT = 0, 2, 3, 4, 70
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; whatever goes wrong becomes one line on stderr."""
+    # a defect before a command has set up its log must not print every local variable
+    configure_logging("ERROR", json=False)
+    configure_logging("ERROR", json=False)  # until a command says otherwise
     try:
         result = app(args=arguments, standalone_mode=False)
-    except click.exceptions.Exit as ended:
+    except typer.Exit as ended:
         return ended.exit_code
-    except click.ClickException as wrong:
+    except TyperException as wrong:
         return _say(wrong.format_message(), BAD_INPUT)
-    except click.Abort:
+    except typer.Abort:
         return 130
     except (UsageError, RefusedFileError) as wrong:
         return _say(str(wrong), BAD_INPUT)

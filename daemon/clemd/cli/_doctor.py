@@ -20,7 +20,6 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import psutil
 
@@ -247,18 +246,8 @@ def _drivers(_: Patient) -> Iterator[Finding]:
 
 
 def _clock(patient: Patient) -> Iterator[Finding]:
-    zone = patient.profile.timezone
-    try:
-        ZoneInfo(zone)
-    except (LookupError, ValueError):
-        yield Finding(
-            level=FAIL,
-            what="timezone",
-            value=f"{zone!r} is not known here",
-            mend="an IANA name such as Europe/Berlin; install the tzdata package",
-        )
-    else:
-        yield Finding(level=OK, what="timezone", value=zone)
+    # A profile with a name that this machine does not know was refused before.
+    yield Finding(level=OK, what="timezone", value=patient.profile.timezone)
     libc = ctypes.CDLL(None)
     # A zeroed `struct timex` (208 bytes on 64-bit Linux) asks and sets nothing.
     answer = libc.adjtimex(ctypes.create_string_buffer(512))

@@ -53,7 +53,7 @@ def show_status(state: Path, *, as_json: bool) -> int:
 
 
 def look_at(reader: Reader, state: Path) -> dict[str, Any]:
-    """The `clemd.status/1` object."""
+    """The `clemd.state/1` object."""
     # The queue is only asked: it never writes unless told to claim.
     queue = JobQueue(reader.connection, owner=owner_name(), clock=boottime_s)
     frames = reader.frames(limit=ALL)
@@ -63,7 +63,7 @@ def look_at(reader: Reader, state: Path) -> dict[str, Any]:
     troubled = queue.jobs(("poisoned", "deferred"), limit=LISTED)
     thermal = reader.newest_thermal()
     return {
-        "schema": "clemd.status/1",
+        "schema": "clemd.state/1",
         "state_folder": display_name(os.fsencode(state.resolve())),
         "running": daemon is not None,
         "pid": daemon and daemon.pid,

@@ -100,6 +100,7 @@ def _annotate(
     registration: Registration,
     em_pixel_um: PixelUm | None,
 ) -> None:
+    picture = picture[: max(16, scene.specimen_rows)]
     edge = np.rint(np.array(scene.lm_edge) * 16).astype(np.int32)
     if np.abs(edge).max() < 1 << 24:  # a far corner overflows the drawing routine
         colour = (150, 150, 150)

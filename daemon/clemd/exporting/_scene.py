@@ -39,6 +39,8 @@ class Scene:
     """Corners of the LM image on the picture, clockwise."""
     picture_px_per_em_px: float
     lm_px_per_picture_px: float
+    specimen_rows: int
+    """Rows above the info bar: marks are drawn here, never over the bar's text."""
 
 
 def shrink(plane: Plane, max_side: int) -> tuple[Plane, Matrix]:
@@ -88,5 +90,6 @@ def build_scene(
         covered=covered,
         lm_edge=tuple((float(x), float(y)) for x, y in edge),
         picture_px_per_em_px=float(from_full[0, 0]),
+        specimen_rows=height - round(info_bar_rows * from_full[1, 1]),
         lm_px_per_picture_px=decompose(to_lm, (width / 2, height / 2)).scale,
     )

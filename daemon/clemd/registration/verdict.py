@@ -18,6 +18,8 @@ from importlib.resources import files
 
 from clemd.model import ErrorRadius, Verdict
 
+VOTE_REACH_PX = 8
+"""How far the judge looks for each tile, px of its grid."""
 MOST_CONFIDENT = 0.99
 """Nothing we measured supports a larger number."""
 
@@ -81,7 +83,8 @@ def raw_radius_lm_px(evidence: Mapping[str, float]) -> float:
 
     Independent parts: noise (block bootstrap), the movement the judge's own grid still
     asks for, the scatter of single tiles about the fit (deformation), how far a free
-    affine would move the corners (the model may be wrong), and the sampling pitch.
+    affine would move the corners (the model may be wrong), the sampling pitch, and the
+    reach of the vote for the share of tiles that did not confirm their place.
     The shares were chosen on tuning trials so that one factor serves both sharp
     simulated and deformed real pairs.
     """
@@ -91,6 +94,7 @@ def raw_radius_lm_px(evidence: Mapping[str, float]) -> float:
         + (0.1 * evidence["spread_lm_px"]) ** 2
         + (1.5 * evidence["model_lm_px"]) ** 2
         + (0.1 * evidence["pitch_lm_px"]) ** 2
+        + ((1 - evidence["hits"]) * VOTE_REACH_PX * evidence["judged_pitch_lm_px"]) ** 2
     )
 
 

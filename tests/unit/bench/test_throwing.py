@@ -91,6 +91,8 @@ def test_training_separates_and_never_weighs_against_a_witness() -> None:
             "basin_ratio": 0.9 + strength,
             "asked_lm_px": 6 * (1 - strength),
             "spread_lm_px": 1.0,
+            "hits": strength,
+            "judged_pitch_lm_px": 1.2,
             "model_lm_px": 0.3,
             "width_lm_px": 300.0,
             "score": strength,

@@ -199,7 +199,8 @@ def test_unknown_timezone_fails(clemd: Run, tmp_path: Path, exports: Path) -> No
     profile.write_text('timezone = "Mars/Olympus"\n' + profile.read_text())
     code, found = examine(clemd, profile, tmp_path / "state")
 
-    assert (code, found["timezone"]["level"]) == (2, "fail")
+    assert (code, found["profile"]["level"]) == (2, "fail")
+    assert "Mars/Olympus" in found["profile"]["value"]
 
 
 def test_gpu_that_is_asked_for_and_absent_fails(

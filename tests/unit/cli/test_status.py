@@ -43,12 +43,12 @@ def holder(state: Path) -> Iterator[tuple[int, int]]:
 
 
 def test_one_object_says_it_all(clemd: Run, state: Path) -> None:
-    """Every part of `clemd.status/1`, from a database that was really written."""
+    """Every part of `clemd.state/1`, from a database that was really written."""
     answer = clemd("status", "--state", state, "--json")
     found = answer.json
 
     assert answer.code == 0
-    assert found["schema"] == "clemd.status/1"
+    assert found["schema"] == "clemd.state/1"
     assert found["files"] == {
         "em": {"read": 3, "refused": 1, "waiting": 1},
         "lm": {"read": 1},

@@ -42,7 +42,7 @@ export function showThermal(store) {
   const chip = byId("thermal");
   chip.dataset.state = thermal?.state || "unknown";
   const value = thermal?.temperature_c ?? history.at(-1)?.[1];
-  const words = { cool: "cool", warm: "warm: slowed", hot: "hot: waiting", blind: "no sensor" };
+  const words = { cool: "cool", warm: "warm", hot: "hot: waiting", blind: "no sensor" };
   const state = words[thermal?.state] || "no temperature";
   byId("thermal-text").textContent = Number.isFinite(value) ? `${number(value, 0)} °C ${state}` : state;
   chip.title = [thermal?.sensor, thermal?.reason].filter(Boolean).join(": ") || "Temperature of the computing device, last hour";
