@@ -186,7 +186,7 @@ def big(path: Path, seed: int) -> str:
     return digest
 
 
-def stop_reader_in(daemon: Any, path: Path) -> Callable[[], None]:
+def stop_reader_in(daemon: Any, path: Path) -> Callable[[], Any]:
     """Stop the reading child while it has `path` open; the answer lets it go on."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
@@ -196,7 +196,8 @@ def stop_reader_in(daemon: Any, path: Path) -> Callable[[], None]:
                     continue
                 if any(opened(fd) == str(path) for fd in descriptors(child.pid)):
                     child.send_signal(signal.SIGSTOP)
-                    return child.resume
+                    resume: Callable[[], Any] = child.resume
+                    return resume
             except psutil.NoSuchProcess:
                 continue
         time.sleep(0.002)

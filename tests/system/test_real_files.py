@@ -46,9 +46,10 @@ def test_deep_clem_pair_is_accepted_at_the_right_place(
     (found,) = done["registrations"]
     facts = json.loads((folder / "pair.json").read_text())
     assert (found["em_file"], found["lm_file"]) == (facts["em"], facts["lm"])
-    shape = cv2.imread(str(folder / facts["em"])).shape[:2]
+    image = cv2.imread(str(folder / facts["em"]))
+    assert image is not None
     true = as_matrix(facts["matrix_em_to_lm"])
-    errors = corner_errors(as_matrix(found["em_to_lm"]), true, shape)
+    errors = corner_errors(as_matrix(found["em_to_lm"]), true, image.shape[:2])
     assert errors.max() <= TRUTH_GOOD_TO_PX
     assert found["verdict"] == "accepted", found["reasons"]
 
@@ -101,9 +102,9 @@ def test_vendor_files_are_read_or_refused_in_one_line(
     for refused in done["refused"]:
         assert refused["reason"]
         assert "\n" not in refused["reason"]
-    names = {refused["file"] for refused in done["refused"]}
-    assert any("no_beam_scan" in name for name in names), names
-    assert not any(name.endswith("_sem.tif") for name in names), done["refused"]
+    said = {refused["file"] for refused in done["refused"]}
+    assert any("no_beam_scan" in name for name in said), said
+    assert not any(name.endswith("_sem.tif") for name in said), done["refused"]
     assert done["accepted"] == 0
     assert digests(tmp_path) == before
 

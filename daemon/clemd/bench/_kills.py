@@ -22,6 +22,8 @@ from ._table import Row
 
 LIFE_S = (0.3, 8.0)
 """Least and most time between a start and its SIGKILL."""
+LONG_LIFE_S = (8.0, 24.0)
+"""Every fourth life: long enough to be killed while registering and writing."""
 DRIP_SHARE = 0.8
 """The files come during this part of the lives that end early."""
 FINISH_LIMIT_S = 1800.0
@@ -56,7 +58,10 @@ def measure_kills(
     daemon = Daemon.prepare(folder / "service", threads=THREADS)
     run = KillRun()
     moments = random.Random(seed)  # noqa: S311 - moments, not secrets
-    lives = [moments.uniform(*LIFE_S) for _ in range(kills)]
+    lives = [
+        moments.uniform(*(LONG_LIFE_S if number % 4 == 3 else LIFE_S))
+        for number in range(kills)
+    ]
     began = time.monotonic()
     try:
         with dripping(stash, daemon, within_s=DRIP_SHARE * sum(lives)) as drip:

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from clemd.errors import TransientError
+from clemd.model import Verdict
 
 from ._pipeline_daemon import CLEMD
 from ._table import Row, against_goal, table
 
 FIRST_OVERLAY_GOAL_S = 60.0
 RIGHT_GOAL = 12
+RIGHT = 0.02
 LIMIT_S = 900.0
 
 
@@ -47,7 +49,7 @@ def run_demo(folder: Path, *, seed: int) -> dict[str, Any]:
 
 def demo_rows(summary: dict[str, Any]) -> list[Row]:
     """The demo's figures against their goals."""
-    first, right = summary["seconds_to_first_overlay"], summary["right"] or 0
+    first, right = summary["seconds_to_first_overlay"], len(right_images(summary))
     wrong = summary["wrong_but_accepted"]
     total = summary["seconds_total"]
     what = "first accepted overlay"
@@ -64,7 +66,7 @@ def demo_rows(summary: dict[str, Any]) -> list[Row]:
         Row(part="demo", what="session", value=counts),
         Row(
             part="demo",
-            what="right, within 2 % of the EM field width",
+            what="EM images right, within 2 % of the EM field width",
             value=f"{right}",
             goal=f"{RIGHT_GOAL}",
             met=right >= RIGHT_GOAL,
@@ -79,6 +81,17 @@ def demo_rows(summary: dict[str, Any]) -> list[Row]:
             figure=None if wrong is None else float(wrong),
         ),
     ]
+
+
+def right_images(summary: dict[str, Any]) -> set[str]:
+    """EM images with a right answer; one that was exported twice counts once."""
+    return {
+        result["em_file"]
+        for result in summary["registrations"]
+        if result["verdict"] != Verdict.REJECTED
+        and result.get("true_error_fraction") is not None
+        and result["true_error_fraction"] < RIGHT
+    }
 
 
 def frames_table(summary: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ import pytest
 from clemd.bench import run_bench
 from clemd.bench._machine import cpu_model, this_machine
 from clemd.bench._pipeline import is_defect, wanted_parts
+from clemd.bench._pipeline_demo import right_images
 from clemd.bench._pipeline_latency import Trial, latency_rows, peak_mb
 from clemd.bench._table import Row, Spread, against_goal, rows_table, table
 from clemd.errors import UsageError
@@ -107,6 +108,22 @@ def test_slow_is_not_a_defect() -> None:
     assert is_defect(
         Row(part="kills", what="lost, doubled, torn", value="1", met=False)
     )
+
+
+def test_image_that_was_exported_twice_counts_once() -> None:
+    """A rejected, a wrong and an unjudged answer count not at all."""
+    answers = [
+        ("a.tif", "accepted", 0.001),
+        ("a.tif", "accepted", 0.001),
+        ("b.tif", "review", 0.019),
+        ("c.tif", "rejected", 0.001),
+        ("d.tif", "accepted", 0.02),
+        ("e.tif", "review", None),
+    ]
+    names = ("em_file", "verdict", "true_error_fraction")
+    results = [dict(zip(names, answer, strict=True)) for answer in answers]
+
+    assert right_images({"registrations": results}) == {"a.tif", "b.tif"}
 
 
 def test_parts_keep_their_order() -> None:

@@ -1,0 +1,114 @@
+"""Everything the verdict may look at, gathered in one place."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from clemd.geometry import PoseParts, corner_errors, decompose
+from clemd.model import Matrix, PosePrior, TransformModel
+
+from ._images import STIFFNESS, Images, Pose, between, middle_of
+from ._movement import MovementFit
+from ._search import Candidate
+from ._sharpening import Sharp
+from ._uncertainty import bootstrap
+from ._witnesses import field_witnesses, mind_witness
+
+JUDGE_EM_PX, JUDGE_LM_PX = 320, 900
+OTHER_PLACE = 0.05
+"""A pose is another place when its corners differ by this share of the EM width."""
+OTHER_TURN_DEG = 25.0
+
+
+def gather_evidence(
+    images: Images,
+    sharp: Sharp,
+    poses: list[Pose],
+    candidates: list[Candidate],
+    prior: PosePrior,
+    seed: int,
+) -> dict[str, float]:
+    """Everything the verdict may look at, as numbers; px are LM px."""
+    middle = middle_of(images.em.full_shape)
+    parts = decompose(sharp.matrix, middle)
+    ratio = 1 / parts.scale
+    r = images.reduction(ratio, JUDGE_EM_PX, JUDGE_LM_PX)
+    em, lm = images.at(ratio, r)
+    inner = between(em, lm, [sharp.matrix])[0]
+    seen = field_witnesses(em.z, lm.z, inner)
+    half = max(1.0, r) * 1.5
+    em_half, lm_half = images.at(ratio, half)
+    mind = mind_witness(
+        images.em,
+        images.lm,
+        em_half.shape,
+        lm_half.shape,
+        between(em_half, lm_half, [sharp.matrix])[0],
+        images.device,
+    )
+    spread = bootstrap(
+        sharp.surfaces,
+        sharp.em.shape,
+        affine=sharp.model is TransformModel.AFFINE,
+        stiffness=STIFFNESS,
+        seed=seed,
+    )
+    width_lm = images.em.full_shape[1] * parts.scale
+    prior_error = (
+        0.0
+        if prior.pixel_size_ratio is None
+        else math.log(ratio / prior.pixel_size_ratio)
+    )
+    return {
+        **seen,
+        **mind,
+        "asked_lm_px": seen["asked_px"] * r,
+        "spread_lm_px": seen["spread_px"] * r,
+        "model_lm_px": _model_doubt(sharp) * sharp.pitch_lm_px,
+        "bootstrap_lm_px": spread.rms_px * sharp.pitch_lm_px,
+        "pitch_lm_px": sharp.pitch_lm_px,
+        "judged_pitch_lm_px": r,
+        "width_lm_px": width_lm,
+        "working_px": math.sqrt(em.shape[0] * em.shape[1]),
+        "anisotropy": parts.anisotropy,
+        "shear_deg": abs(parts.shear_deg),
+        "affine_gain": sharp.affine_gain,
+        "prior_log_error": prior_error,
+        "basin_ratio": _basin_ratio(poses, sharp.matrix, images.em.full_shape),
+        "null_ratio": _null_ratio(candidates, parts),
+    }
+
+
+def _model_doubt(sharp: Sharp) -> float:
+    """How far a free affine would move the corners, root mean square, field px."""
+    free = MovementFit(sharp.surfaces, sharp.em.shape).affine(stiffness=1e-4)
+    still = np.eye(3)
+    moved = corner_errors(free.matrices[0].cpu().numpy(), still, sharp.em.shape)
+    return float(np.sqrt(np.mean(moved**2)))
+
+
+def _basin_ratio(poses: list[Pose], matrix: Matrix, shape: tuple[int, int]) -> float:
+    """Merit at the winner's place against the best other place."""
+    width = shape[1] * decompose(matrix, middle_of(shape)).scale
+    here = there = 0.0
+    for pose in poses:
+        gap = float(corner_errors(pose.matrix, matrix, shape).mean()) / width
+        if gap < OTHER_PLACE:
+            here = max(here, pose.merit)
+        else:
+            there = max(there, pose.merit)
+    return here / max(there, 0.05)
+
+
+def _null_ratio(candidates: list[Candidate], parts: PoseParts) -> float:
+    """The best search score in the winner's orientation against all others."""
+    here = there = 0.0
+    for one in candidates:
+        turn = abs((one.rotation_deg - parts.rotation_deg + 180) % 360 - 180)
+        if one.mirrored == parts.mirrored and turn <= OTHER_TURN_DEG:
+            here = max(here, one.score)
+        else:
+            there = max(there, one.score)
+    return here / max(there, 1e-6)

@@ -1,0 +1,194 @@
+"""From no idea to a ranked list of poses: search, refine, rank.
+
+The order after refinement is what counts: right poses become sharp by it, wrong ones
+hardly change, so the search may be coarse as long as the right basin is among its best.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from clemd.model import PosePrior, PreparedImage
+
+from ._engine import EngineContext
+from ._images import Images, Pose, between, refine
+from ._search import Candidate, Grid, distinct, search
+from ._surfaces import tile_surfaces
+
+RANK_EM_PX, RANK_LM_PX = 220, 420
+SECOND_SMOOTHING = 2.0
+"""Ranking also looks at a smoother field, less at the mercy of noise."""
+UNKNOWN_COVERAGE = (0.15, 1.2)
+"""EM field / LM field searched when nothing is known of the scale."""
+BAND = 0.15
+"""Half-width, in log scale, of one band of an unknown scale."""
+MOST_POSES = 24
+"""Poses refined when the scale is unknown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """How finely poses are searched."""
+
+    em_px: float
+    """Side of the EM template."""
+    lm_px: float
+    """Longest side of the map."""
+    lm_least_px: float
+    """A small EM field in a large map must not shrink the map below this."""
+    rotation_step_deg: float
+    scale_step: float
+    basins: int
+    """Distinct poses that are refined."""
+
+
+QUICK = Effort(
+    em_px=72,
+    lm_px=160,
+    lm_least_px=110,
+    rotation_step_deg=7.5,
+    scale_step=0.045,
+    basins=24,
+)
+"""Finds nearly everything in a third of the time."""
+THOROUGH = Effort(
+    em_px=128,
+    lm_px=288,
+    lm_least_px=176,
+    rotation_step_deg=5.0,
+    scale_step=0.03,
+    basins=20,
+)
+"""For what the quick search left in doubt."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Band:
+    """One stretch of scale, searched with one sampling."""
+
+    ratio: float
+    half_width: float
+    rotation_step_deg: float
+    scale_step: float
+    keep: int
+
+
+def bands(
+    em: PreparedImage, lm: PreparedImage, prior: PosePrior, effort: Effort
+) -> list[Band]:
+    """One band around a known ratio, or a ladder over the unknown."""
+    if prior.pixel_size_ratio is not None:
+        width = math.log1p(prior.scale_tolerance) + 0.02
+        return [
+            Band(
+                ratio=prior.pixel_size_ratio,
+                half_width=width,
+                rotation_step_deg=effort.rotation_step_deg,
+                scale_step=effort.scale_step,
+                keep=effort.basins,
+            )
+        ]
+    # the EM field as wide as the LM field: EM px per LM px is the ratio of widths
+    equal = max(a / b for a, b in zip(em.full_shape, lm.full_shape, strict=True))
+    low, high = (math.log(c) for c in UNKNOWN_COVERAGE)
+    middles = np.arange(low + BAND, high + BAND, 2 * BAND)
+    return [
+        Band(
+            ratio=equal / math.exp(middle),
+            half_width=BAND,
+            rotation_step_deg=effort.rotation_step_deg + 1.0,
+            scale_step=effort.scale_step + 0.02,
+            keep=8,
+        )
+        for middle in middles
+    ]
+
+
+def find(
+    images: Images, prior: PosePrior, effort: Effort, context: EngineContext
+) -> tuple[list[Pose], list[Candidate], dict[str, float]]:
+    """Search, refine and rank; poses best first, all search candidates."""
+    t0 = time.perf_counter()
+    poses: list[Pose] = []
+    everything: list[Candidate] = []
+    for band in bands(images.em, images.lm, prior, effort):
+        for masks in images.variants():
+            found = search_band(masks, band, prior, effort, context)
+            keep = band.keep if masks is images else band.keep // 2
+            poses += [Pose(c.matrix, c, band.ratio) for c in distinct(found, keep)]
+            everything += found
+    if prior.pixel_size_ratio is None:
+        poses = sorted(poses, key=lambda p: -p.candidate.score)[:MOST_POSES]
+    t1 = time.perf_counter()
+    for ratio in sorted({p.ratio for p in poses}):
+        context.breathe("rank")
+        rank(images, [p for p in poses if p.ratio == ratio], prior)
+    poses.sort(key=lambda p: -p.merit)
+    t2 = time.perf_counter()
+    return poses, everything, {"search": t1 - t0, "rank": t2 - t1}
+
+
+def search_band(
+    images: Images,
+    band: Band,
+    prior: PosePrior,
+    effort: Effort,
+    context: EngineContext,
+) -> list[Candidate]:
+    """Every pose of one band."""
+    r = images.reduction(band.ratio, effort.em_px, effort.lm_px)
+    r = min(r, max(1.0, max(images.lm.full_shape) / effort.lm_least_px))
+    em, lm = images.at(band.ratio, r)
+    steps = np.linspace(
+        -band.half_width,
+        band.half_width,
+        1 + 2 * math.ceil(band.half_width / band.scale_step),
+    )
+    low, high = prior.rotation_deg
+    turns = np.arange(0.0, 180.0, band.rotation_step_deg)
+    grid = Grid(
+        rotations_deg=tuple(turns),
+        scales=tuple(np.exp(steps)),
+        mirrors=(False, True) if prior.mirror is None else (prior.mirror,),
+    )
+    found = search(em, lm, grid, context.breathe)
+    if high - low >= 360:
+        return found
+    return [c for c in found if _within(c.rotation_deg, low, high)]
+
+
+def _within(angle: float, low: float, high: float) -> bool:
+    return (angle - low) % 360 <= high - low
+
+
+def rank(images: Images, poses: list[Pose], prior: PosePrior) -> None:
+    """Refine every pose of one band and score what they reach."""
+    ratio = poses[0].ratio
+    r = images.reduction(ratio, RANK_EM_PX, RANK_LM_PX)
+    em, lm = images.at(ratio, r)
+    start = [p.matrix for p in poses]
+    matrices, _ = refine(em, lm, start, tiles=6, reach_px=12, rounds=2, capture=True)
+    for pose, matrix in zip(poses, matrices, strict=True):
+        pose.matrix = matrix
+    score_poses(images, poses, r, prior)
+
+
+def score_poses(
+    images: Images, poses: list[Pose], reduction: float, prior: PosePrior
+) -> None:
+    """Merit: correlation of the fields plus that of smoother ones."""
+    ratio = poses[0].ratio
+    matrices = [p.matrix for p in poses]
+    em, lm = images.at(ratio, reduction)
+    sharp = tile_surfaces(em.z, lm.z, between(em, lm, matrices), 6, 2).score
+    em2, lm2 = images.at(ratio, reduction, SECOND_SMOOTHING)
+    smooth = tile_surfaces(em2.z, lm2.z, between(em2, lm2, matrices), 6, 2).score
+    # with the scale unknown a small field can match by luck: area counts
+    known = prior.pixel_size_ratio is not None
+    area = 1.0 if known else math.sqrt(float(em.z[2].sum()))
+    for pose, a, b in zip(poses, sharp.tolist(), smooth.tolist(), strict=True):
+        pose.score, pose.merit = a, (a + b) * area

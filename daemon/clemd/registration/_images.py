@@ -1,0 +1,120 @@
+"""Both images at any resolution, and matrices on their way between the grids."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from clemd.geometry import compose, invert
+from clemd.model import Matrix, PreparedImage
+
+from ._fields import Field, field_of
+from ._movement import MovementFit
+from ._search import Candidate
+from ._surfaces import Surfaces, tile_surfaces
+
+STIFFNESS = 0.01
+"""Price of leaving the similarities, per px² at the image's edge."""
+
+
+@dataclass(slots=True)
+class Pose:
+    """One basin on its way through the engine."""
+
+    matrix: Matrix
+    """EM px -> LM px, images as stored."""
+    candidate: Candidate
+    ratio: float
+    """EM px per LM px of the band it was searched in."""
+    score: float = 0.0
+    merit: float = 0.0
+
+
+class Images:
+    """Both images at whatever resolution is asked for, each made once."""
+
+    def __init__(
+        self, em: PreparedImage, lm: PreparedImage, device: torch.device
+    ) -> None:
+        self.em, self.lm, self.device = em, lm, device
+        self._fields: dict[tuple[str, float, float], Field] = {}
+
+    def reduction(self, ratio: float, em_px: float, lm_px: float) -> float:
+        """LM px per working px so that the EM is ~em_px wide, the LM <= lm_px."""
+        em_side = math.sqrt(self.em.full_shape[0] * self.em.full_shape[1]) / ratio
+        return max(1.0, em_side / em_px, max(self.lm.full_shape) / lm_px)
+
+    def variants(self) -> list[Images]:
+        """These images, and once more without the camera-field cut if there is one."""
+        if self.em.wide_mask is None and self.lm.wide_mask is None:
+            return [self]
+        wide = [
+            image if image.wide_mask is None else replace(image, mask=image.wide_mask)
+            for image in (self.em, self.lm)
+        ]
+        return [self, Images(wide[0], wide[1], self.device)]
+
+    def at(
+        self, ratio: float, reduction: float, smooth: float = 1.0
+    ) -> tuple[Field, Field]:
+        """(EM field, LM field), both sampled at `reduction` LM px."""
+        return (
+            self._field("em", self.em, ratio * reduction, smooth),
+            self._field("lm", self.lm, reduction, smooth),
+        )
+
+    def _field(
+        self, side: str, image: PreparedImage, reduction: float, smooth: float
+    ) -> Field:
+        key = (side, round(reduction, 6), smooth)
+        if key not in self._fields:
+            self._fields[key] = field_of(image, reduction, self.device, smooth)
+        return self._fields[key]
+
+
+def between(em: Field, lm: Field, matrices: list[Matrix]) -> torch.Tensor:
+    """Full-image matrices as EM field px -> LM field px, (n, 3, 3) float64."""
+    back = invert(em.from_full)
+    stack = np.stack([compose(lm.from_full, m, back) for m in matrices])
+    return torch.from_numpy(stack).to(em.z.device)
+
+
+def outward(em: Field, lm: Field, matrices: torch.Tensor) -> list[Matrix]:
+    """The inverse of `between`."""
+    forth = invert(lm.from_full)
+    return [compose(forth, m, em.from_full) for m in matrices.cpu().numpy()]
+
+
+def refine(
+    em: Field,
+    lm: Field,
+    matrices: list[Matrix],
+    *,
+    tiles: int,
+    reach_px: int,
+    rounds: int,
+    affine: bool = False,
+    capture: bool = False,
+) -> tuple[list[Matrix], Surfaces]:
+    """Move every matrix to the nearest maximum of its summed tile surfaces."""
+    inner = between(em, lm, matrices)
+    for turn in range(rounds):
+        seen = tile_surfaces(em.z, lm.z, inner, tiles, reach_px)
+        fit = MovementFit(seen, em.shape)
+        if affine:
+            moved = fit.affine(stiffness=STIFFNESS)
+        else:
+            moved = fit.similarity(capture=capture and turn == 0)
+        inner = inner @ moved.matrices
+        if float(moved.largest_px.max()) < 0.02:
+            break
+    seen = tile_surfaces(em.z, lm.z, inner, tiles, reach_px)
+    return outward(em, lm, inner), seen
+
+
+def middle_of(shape: tuple[int, int]) -> tuple[float, float]:
+    """The centre of an image of (height, width), as (x, y) px."""
+    return (shape[1] - 1) / 2, (shape[0] - 1) / 2
