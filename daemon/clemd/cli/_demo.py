@@ -186,11 +186,13 @@ async def _feed(session: Session, seed: int, plan: str) -> None:
         seed=seed,
         plan=plan,
     )
-    session.simulator = _start(command)
+    session.simulator = _start(command, judge / "simulator.log")
 
 
-def _start(command: list[str]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+def _start(command: list[str], log: Path) -> subprocess.Popen[bytes]:
+    # a file, not a pipe: nobody reads along, and a full pipe would stop it
+    with log.open("wb") as said:
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said)
 
 
 def _simulator() -> Simulator:
@@ -227,8 +229,9 @@ def _all_seen(session: Session) -> bool:
 def _check_simulator(session: Session) -> None:
     process = session.simulator
     if process is not None and process.returncode:
-        said = process.stderr.read().decode() if process.stderr else ""
-        last = said.strip().splitlines()[-1] if said.strip() else "no message"
+        log = session.folder / "judge" / "simulator.log"
+        said = log.read_text(encoding="utf-8", errors="replace").strip()
+        last = said.splitlines()[-1] if said else "no message"
         raise UsageError("the simulated microscopes stopped", last, "check --plan")
 
 

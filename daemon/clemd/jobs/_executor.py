@@ -1,7 +1,7 @@
 """Run jobs in a spawned worker process, one at a time, killed when it hangs.
 
 The worker speaks JSON lines: it is sent one task, answers any number of
-`{"beat": stage}` and then one `{"done": ...}`, `{"refused": ...}` or `{"failed": ...}`.
+`{"beat": stage}` and then one `{"done": ...}` or `{"failed": ...}`.
 It is started on first use, kept warm, and replaced after a crash, a time limit, a
 device failure or a number of jobs. The supervisor never imports what it runs.
 """
@@ -116,6 +116,9 @@ class LocalExecutor:
                 await self._kill()
         if "failed" in answer:
             raise WorkerFailedError(str(answer["failed"]))
+        if "done" not in answer:
+            await self.close()
+            raise WorkerLostError("the worker's answer makes no sense")
         done: dict[str, Any] = answer["done"]
         return done
 

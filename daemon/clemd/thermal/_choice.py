@@ -36,7 +36,7 @@ def choose_sensor(
     none; any other word is a driver's name (`nvml`) or a sensor's (`nvml:1`).
 
     Raises:
-        UsageError: the trace cannot be played.
+        UsageError: the trace cannot be played, or no driver has that name.
     """
     offered = tuple(drivers)
     if settings.trace is not None:
@@ -44,6 +44,13 @@ def choose_sensor(
     if settings.sensor == "none":
         return None
     wanted = None if settings.sensor == "auto" else settings.sensor
+    names = [driver.name for driver in offered]
+    if wanted is not None and wanted.split(":")[0] not in names:
+        raise UsageError(
+            f"no sensor driver is called {wanted.split(':')[0]!r}",
+            f"thermal.sensor = {settings.sensor!r}",
+            f"use auto, none, or one of {', '.join(names)}",
+        )
     chosen: Sensor | None = None
     for driver in offered:
         if wanted is not None and wanted.split(":")[0] != driver.name:

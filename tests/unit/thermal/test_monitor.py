@@ -235,7 +235,6 @@ class Driver:
         ("hwmon", "hwmon:k10temp Tctl"),
         ("none", None),
         ("nvml:2", None),
-        ("absent", None),
     ],
 )
 def test_the_profile_says_which_sensor(
@@ -280,6 +279,12 @@ def test_a_trace_in_the_profile_is_played(tmp_path: Path, clock: Clock) -> None:
         + ["cool"] * 4
         + ["blind"]
     )
+
+
+def test_a_sensor_that_no_driver_has_is_refused(clock: Clock) -> None:
+    """A misspelt sensor must not leave the device unwatched."""
+    with pytest.raises(UsageError, match="thermocouple"):
+        choose_sensor(ThermalSettings(sensor="thermocouple"), [Driver("nvml")], clock)
 
 
 def test_a_trace_that_cannot_be_played_is_one_line(
