@@ -47,6 +47,8 @@ from ._views import Views
 
 LEASE_S = 60.0
 CACHE_BYTES = 20 << 30
+HISTORY_EVERY_S = 5.0
+"""Readings are looked at every second, kept more rarely: each one is a disk flush."""
 PRUNE_EVERY_S = 600.0
 _log = structlog.get_logger(__name__)
 
@@ -288,6 +290,7 @@ class Messenger:
 
 
 async def _watch_heat(house: House) -> None:
+    kept_s = -HISTORY_EVERY_S
     while not house.stop.is_set():
         house.heartbeats.beat("thermal")
         sample = await asyncio.to_thread(house.monitor.sample)
@@ -296,12 +299,15 @@ async def _watch_heat(house: House) -> None:
         house.metrics.temperature_c.set(
             float("nan") if temperature is None else temperature
         )
-        house.store.record_thermal(
-            sample.state.value,
-            temperature_c=temperature,
-            sensor=house.monitor.sensor_name,
-            power_w=None if reading is None else reading.power_w,
-        )
+        is_due = house.clock() - kept_s >= HISTORY_EVERY_S and temperature is not None
+        if sample.changed or is_due:
+            kept_s = house.clock()
+            house.store.record_thermal(
+                sample.state.value,
+                temperature_c=temperature,
+                sensor=house.monitor.sensor_name,
+                power_w=None if reading is None else reading.power_w,
+            )
         if sample.changed:
             house.store.announce(
                 ThermalMessage(

@@ -21,6 +21,7 @@ class Judged:
     """How many answers were right; None where no truth is known."""
 
     right: int | None
+    """EM images with a right answer."""
     wrong_but_accepted: int | None
 
 
@@ -29,14 +30,16 @@ def judge_results(truth_file: Path | None, results: list[dict[str, Any]]) -> Jud
     if truth_file is None or not truth_file.exists():
         return Judged(right=None, wrong_but_accepted=None)
     truth = json.loads(truth_file.read_text(encoding="utf-8"))["em"]
-    right = wrong = 0
+    right: set[str] = set()
+    wrong = 0
     for result in results:
         error = error_fraction(truth, result)
         result["true_error_fraction"] = None if math.isinf(error) else error
         is_right = error < SUCCESS
-        right += is_right and result["verdict"] != "rejected"
+        if is_right and result["verdict"] != "rejected":
+            right.add(result["em_file"])  # a re-exported image counts once
         wrong += result["verdict"] == "accepted" and not is_right
-    return Judged(right=right, wrong_but_accepted=wrong)
+    return Judged(right=len(right), wrong_but_accepted=wrong)
 
 
 def error_fraction(truth: dict[str, Any], result: dict[str, Any]) -> float:

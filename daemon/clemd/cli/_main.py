@@ -163,7 +163,7 @@ def bench(
         Path | None, typer.Option(help="Folder of real pairs with truth.")
     ] = None,
     parts: Annotated[
-        str, typer.Option(help="pipeline: demo,latency,memory,kills; tiers else")
+        str, typer.Option(help="pipeline: demo,latency,memory,idle,kills; else tiers")
     ] = "",
     kills: Annotated[int, typer.Option(help="SIGKILLs of the kill test.")] = 100,
     as_json: Json = False,
