@@ -200,6 +200,10 @@ def load_profile(path: Path) -> Profile:
         raise ProfileError(
             f"profile cannot be read: {failed.strerror}", str(path), "check the path"
         ) from failed
+    except UnicodeDecodeError as failed:
+        raise ProfileError(
+            "profile is not UTF-8 text", str(path), "save it as UTF-8"
+        ) from failed
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as failed:

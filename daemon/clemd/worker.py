@@ -19,6 +19,7 @@ from typing import Any, TextIO
 
 from clemd.errors import ClemdError
 from clemd.model import Frame, Registration, from_json, to_dict
+from clemd.supervising import configure_logging
 
 Tell = Callable[[dict[str, Any]], None]
 _PR_SET_PDEATHSIG = 1
@@ -31,6 +32,7 @@ def main() -> int:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    configure_logging(os.environ.get("CLEMD_LOG", "INFO"), json=True)
     _set_threads(os.environ.get("CLEMD_THREADS"))
     for line in sys.stdin:
         _serve(json.loads(line), answers)

@@ -118,9 +118,19 @@ def test_file_that_is_no_image_is_named(clemd: Any, tmp_path: Path) -> None:
         ("frobnicate",),
         ("inspect", "--frobnicate"),
         ("demo", "--headless", "--once", "--data", "/nowhere/at/all"),
+        ("demo", "--headless", "--once", "--port", "99999"),
     ],
     ids=lambda a: " ".join(a),
 )
 def test_wrong_usage_is_one_line(clemd: Any, arguments: tuple[str, ...]) -> None:
     """And code 2, before anything is read."""
     assert refusal(clemd, *arguments)
+
+
+def test_microscopes_that_fail_fail_the_demo(clemd: Any) -> None:
+    """Nothing arrived is not the same as everything went well."""
+    done = clemd("demo", "--headless", "--once", "--plan", "no-such-session", "--json")
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "no-such-session" in done.stderr.splitlines()[-1]

@@ -112,6 +112,15 @@ def test_state_folder_that_is_a_file_is_named(daemon: Callable[..., Any]) -> Non
     assert one.state.read_text() == "mine"
 
 
+def test_state_inside_a_watched_folder_is_refused(daemon: Callable[..., Any]) -> None:
+    """The service would take its own pictures for exported images."""
+    one = daemon()
+    one.state = one.em / "state"
+
+    assert "outside every watched folder" in refuse(one)
+    assert not one.state.exists()
+
+
 def test_port_in_use_is_named(daemon: Callable[..., Any]) -> None:
     """With the key to change."""
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:

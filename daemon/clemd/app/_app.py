@@ -108,7 +108,7 @@ class App:
 
     async def run(self) -> None:
         """Serve until a signal or `stop.stop(...)`; everything is closed after."""
-        _check_roots(self.profile)
+        _check_roots(self.profile, self.state_folder)
         async with AsyncExitStack() as closing:
             await closing.enter_async_context(self.stop)
             house = self._open(closing)
@@ -361,9 +361,16 @@ def trim_cache(cache: Path, keep_bytes: int) -> int:
     return freed
 
 
-def _check_roots(profile: Profile) -> None:
-    """A local root must exist; a share may be away for now."""
+def _check_roots(profile: Profile, state: Path) -> None:
+    """A local root must exist (a share may be away); the state lies elsewhere."""
     for root in profile.roots:
+        path = root.path.resolve()
+        if state.is_relative_to(path) or path.is_relative_to(state):
+            raise ProfileError(
+                f"the state folder {state} and root {root.name!r} contain each other",
+                f"roots.{root.name}.path = {path}",
+                "keep the state outside every watched folder",
+            )
         if root.kind.value == "local" and not root.path.is_dir():
             raise ProfileError(
                 f"root {root.name!r} is not a folder: {root.path}",

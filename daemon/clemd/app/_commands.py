@@ -7,7 +7,7 @@ from typing import Any
 
 from clemd.errors import UsageError
 from clemd.messages import PairMessage
-from clemd.model import PairProposal, Verdict
+from clemd.model import PairProposal, Verdict, display_name
 from clemd.store import NoSuchRecordError
 
 from ._house import House
@@ -75,7 +75,11 @@ class Commands:
                 row.id,
                 verdict or row.registration.verdict,
                 by=by,
-                reason=str(arguments.get("reason", ""))[:200],
+                reason=display_name(
+                    str(arguments.get("reason", ""))[:200].encode(
+                        "utf-8", "backslashreplace"
+                    )
+                ),
             )
             for other in store.registrations(em_frame_id=row.em_frame_id):
                 store.announce(
@@ -116,7 +120,7 @@ class Commands:
 
     async def _retry(self, arguments: dict[str, Any]) -> dict[str, Any]:
         job_id = arguments.get("job_id")
-        if not isinstance(job_id, int):
+        if type(job_id) is not int or not 0 < job_id < 1 << 62:
             raise UsageError("retry needs a job_id", repr(job_id), "give a number")
         if not self._house.queue.retry(job_id):
             raise UsageError("no such job, or it is running", str(job_id), "wait")
@@ -126,6 +130,12 @@ class Commands:
 
 def _text(arguments: dict[str, Any], name: str) -> str:
     value = arguments.get(name)
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not value or not value.isprintable():
         raise UsageError(f"{name} is missing", repr(value), "give the id as text")
     return value
+
+
+def _reason(arguments: dict[str, Any]) -> str:
+    """The operator's words, made fit for one line."""
+    said = str(arguments.get("reason", ""))[:200]
+    return display_name(said.encode("utf-8", "backslashreplace"))

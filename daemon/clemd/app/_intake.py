@@ -197,12 +197,13 @@ class Intake:
         for proposal in proposals:
             self._propose(proposal, row.session)
         if not proposals:
+            everything = [_arrived(o) for o in house.store.frames() if o.id != row.id]
             house.store.announce(
                 PairMessage(
                     em_frame_id=row.id if new.side is Side.EM else None,
                     lm_frame_id=row.id if new.side is Side.LM else None,
                     state="waiting",
-                    reasons=(waiting_reason(new, others, house.profile.pairing),),
+                    reasons=(waiting_reason(new, everything, house.profile.pairing),),
                 ),
                 session=row.session,
             )

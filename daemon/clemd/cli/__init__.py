@@ -23,7 +23,6 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; whatever goes wrong becomes one line on stderr."""
     # a defect before a command has set up its log must not print every local variable
     configure_logging("ERROR", json=False)
-    configure_logging("ERROR", json=False)  # until a command says otherwise
     try:
         result = app(args=arguments, standalone_mode=False)
     except typer.Exit as ended:

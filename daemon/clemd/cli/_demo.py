@@ -77,6 +77,8 @@ def run_demo(
     Raises:
         UsageError: no simulator, or `data` holds nothing usable.
     """
+    if not 0 <= port <= 65535:
+        raise UsageError(f"no such port: {port}", "--port", "use 0 to 65535")
     configure_logging("INFO" if verbose else "ERROR", json=verbose)
     given = None if data is None else find_files(data)
     with _folder(state) as folder:
@@ -156,6 +158,8 @@ async def _play(
         await _feed(session, seed, plan)
         ending = asyncio.create_task(_wait_for_the_end(session, once=once))
         await asyncio.wait({serving, ending}, return_when=asyncio.FIRST_COMPLETED)
+        if ending.done():
+            ending.result()
         ending.cancel()
         if serving.done():
             serving.result()
@@ -206,14 +210,14 @@ def _simulator() -> Simulator:
 
 async def _wait_for_the_end(session: Session, *, once: bool) -> None:
     """With `once`: fed, and several looks in a row find nothing left to do."""
-    if not once:
-        await asyncio.Event().wait()
     quiet = 0
     while quiet < QUIET_CHECKS:
         await asyncio.sleep(CHECK_S)
+        _check_simulator(session)
+        if not once:
+            continue
         done = session.is_fed and session.app.is_finished() and _all_seen(session)
         quiet = quiet + 1 if done else 0
-    _check_simulator(session)
 
 
 def _all_seen(session: Session) -> bool:

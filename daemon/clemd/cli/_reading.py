@@ -17,12 +17,11 @@ def read_files(
     Raises:
         RefusedFileError: one cannot be read; the message names it.
     """
-    allow = sorted({f.resolve().parent for f in files})
+    found = {file: _resolved(file) for file in files}
+    allow = sorted({path.parent for path in found.values()})
     results = []
     with ReaderPool(ReadingSettings(), allow=allow, cache=cache) as pool:
-        for file in files:
-            # the user named this very file: a link to it is fine here
-            path = file.resolve() if file.exists() else file.absolute()
+        for file, path in found.items():
             try:
                 results.append(
                     pool.read_blocking(
@@ -38,3 +37,15 @@ def read_files(
             except (RefusedFileError, IncompleteFileError, ChangedFileError) as failed:
                 raise RefusedFileError(f"{file}: {failed}") from failed
     return results
+
+
+def _resolved(file: Path) -> Path:
+    """Where the file is; the user named this very one, so a link to it is fine."""
+    try:
+        return file.resolve(strict=True)
+    except FileNotFoundError as missing:
+        raise RefusedFileError(f"{file}: no such file: check the path") from missing
+    except (OSError, RuntimeError) as failed:  # a loop of links, a name too long
+        raise RefusedFileError(
+            f"{file}: cannot be followed: check the path"
+        ) from failed

@@ -251,6 +251,8 @@ async def _read_command(request: Request) -> tuple[str, dict[str, Any]]:
 
 
 def _whole_number(text: str, what: str) -> int:
-    if not (text.isascii() and text.isdigit()) or int(text[:20]) > LARGEST_SEQ:
+    if not (text.isascii() and text.isdigit() and len(text) <= 20):
+        raise HTTPException(400, f"{what} is not a whole number: send 0 or more")
+    if int(text) > LARGEST_SEQ:
         raise HTTPException(400, f"{what} is not a whole number: send 0 or more")
     return int(text)

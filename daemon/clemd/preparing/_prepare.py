@@ -117,7 +117,7 @@ def _average(plane: NDArray[Any], bin_px: int) -> tuple[FloatImage, BoolImage]:
     per_strip = max(1, STRIP_BYTES // max(1, width * 4 * bin_px))
     for start, stop in strips(rows, per_strip):
         block = plane[start * bin_px : stop * bin_px, : columns * bin_px]
-        part = np.ascontiguousarray(block, dtype=np.float32)
+        part = np.array(block, dtype=np.float32)  # a copy: the plane may be a map
         part[~np.isfinite(part)] = np.nan
         small[start:stop] = (
             part

@@ -66,6 +66,7 @@ def gather_evidence(
         **mind,
         "asked_lm_px": seen["asked_px"] * r,
         "spread_lm_px": seen["spread_px"] * r,
+        "halves_lm_px": seen["halves_px"] * r,
         "model_lm_px": _model_doubt(sharp) * sharp.pitch_lm_px,
         "bootstrap_lm_px": spread.rms_px * sharp.pitch_lm_px,
         "pitch_lm_px": sharp.pitch_lm_px,

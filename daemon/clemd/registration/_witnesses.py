@@ -89,9 +89,27 @@ def field_witnesses(em: Tensor, lm: Tensor, matrix: Tensor) -> dict[str, float]:
         "hits_null": max(v.share for v in nulls),
         "asked_px": float(asked.largest_px[0]),
         "spread_px": _spread(seen, asked.matrices[0]),
+        "halves_px": _halves_apart(seen, shape),
         "score": float(seen.score[0]),
         "overlap": float(seen.overlap[0]),
     }
+
+
+def _halves_apart(surfaces: Surfaces, shape: tuple[int, int]) -> float:
+    """How far apart the halves of the EM image would put its middle, px.
+
+    Left against right and top against bottom, each half fitted by itself. A crack, a
+    stitching error or a stage jump moves one half; one smooth pose cannot be right
+    for both, however sharp every tile is.
+    """
+    at = surfaces.centres
+    middle = at.new_tensor([(shape[1] - 1) / 2, (shape[0] - 1) / 2])
+    low = (at < middle).double()
+    halves = torch.stack([low[:, 0], 1 - low[:, 0], low[:, 1], 1 - low[:, 1]])
+    moved = MovementFit(surfaces, shape, halves).similarity(capture=True).matrices
+    ends = (moved[:, :2, :2] @ middle) + moved[:, :2, 2]
+    gaps = (ends[0::2] - ends[1::2]).norm(dim=1)
+    return float(gaps.max())
 
 
 def _spread(surfaces: Surfaces, movement: Tensor) -> float:

@@ -18,6 +18,9 @@ from importlib.resources import files
 
 from clemd.model import ErrorRadius, Verdict
 
+HALVES_PX, HALVES_SHARE = 1.5, 0.008
+"""Halves further apart than this, in px of the judge's grid and as a share of the EM
+width, are not one rigid image."""
 VOTE_REACH_PX = 8
 """How far the judge looks for each tile, px of its grid."""
 MOST_CONFIDENT = 0.99
@@ -113,6 +116,8 @@ def judge(
     points = score(evidence, model)
     sure = 1 / (1 + math.exp(-max(-30.0, min(30.0, points))))
     p95 = model.radius_factor * raw_radius_lm_px(evidence)
+    if _is_torn(evidence):  # no rigid pose is right for both halves
+        p95 = max(p95, 2 * evidence["halves_lm_px"])
     radius = ErrorRadius(p50=p95 / 2, p95=p95)
     seen = _in_words(evidence)
     if points < model.reject:
@@ -149,9 +154,18 @@ def _in_words(evidence: Mapping[str, float]) -> str:
     )
 
 
+def _is_torn(evidence: Mapping[str, float]) -> bool:
+    apart = evidence["halves_lm_px"]
+    return (
+        apart > HALVES_PX * evidence["judged_pitch_lm_px"]
+        and apart > HALVES_SHARE * evidence["width_lm_px"]
+    )
+
+
 def _doubts(evidence: Mapping[str, float], p95: float, tolerance: float) -> list[str]:
     """The gates: each a reason to ask the operator."""
     width = evidence["width_lm_px"]
+    apart = evidence["halves_lm_px"]
     gates = [
         (
             p95 > tolerance * width,
@@ -166,6 +180,11 @@ def _doubts(evidence: Mapping[str, float], p95: float, tolerance: float) -> list
             evidence["null_ratio"] < 0.95,
             "turned or mirrored, the EM fits as well elsewhere (symmetric content, "
             "or the wrong mirror)",
+        ),
+        (
+            _is_torn(evidence),
+            f"the halves of the EM image want places {apart:.1f} LM px apart (crack, "
+            "stitching error, stage jump or deformation)",
         ),
         (
             evidence["overlap"] < 0.5,

@@ -99,6 +99,14 @@ class RegistrationRow:
     """Name -> path relative to the state folder."""
     created_at: str
 
+    @property
+    def is_overruled_to_rejected(self) -> bool:
+        """The engine showed an overlay and somebody has taken it back."""
+        return (
+            self.verdict is Verdict.REJECTED
+            and self.registration.verdict is not Verdict.REJECTED
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxRow:

@@ -104,10 +104,28 @@ def _registration(
         lm_file=lm.path,
         verdict=row.verdict,
         best=row.is_best,
-        registration=row.registration.to_contract(),
+        registration=_as_it_holds(row),
         metadata_ratio=ratio,
-        outputs=row.outputs,
+        outputs={} if row.is_overruled_to_rejected else row.outputs,
     )
+
+
+def _as_it_holds(row: RegistrationRow) -> dict[str, Any]:
+    """The contract under the verdict that holds now.
+
+    What an operator has rejected leaves without a matrix, like any rejected result:
+    a program that reads only this object must not go on using it.
+    """
+    contract = row.registration.to_contract() | {"verdict": row.verdict.value}
+    if row.is_overruled_to_rejected:
+        reason = row.decided_reason or f"rejected by {row.decided_by}"
+        contract |= {
+            "em_to_lm": None,
+            "error_lm_px": None,
+            "error_um": None,
+            "reasons": [reason, *contract["reasons"]],
+        }
+    return contract
 
 
 def _file(row: FileRow) -> dict[str, Any]:

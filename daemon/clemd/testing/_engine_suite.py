@@ -202,6 +202,14 @@ class EngineSuite:
             self.run(em, lm)
         assert len(refused.value.reason) > 20
 
+    def test_torn_specimen_is_not_accepted(self) -> None:
+        """A crack moves one half: no rigid pose is right for both."""
+        em, lm, _ = pair_of(3, rotation_deg=20.0)
+        torn = em.copy()
+        torn[:, 200:] = np.roll(em[:, 200:], 14, axis=0)
+        found = self.run(torn, lm)
+        assert found.verdict is not Verdict.ACCEPTED, found.evidence
+
     def test_lattice_is_not_accepted(self) -> None:
         """Every period of a grid fits as well as the next: ask a person."""
         y, x = np.mgrid[:LM_SIDE_PX, :LM_SIDE_PX]

@@ -37,6 +37,17 @@ def test_strips_and_memory_maps_give_the_same_picture(tmp_path: Path) -> None:
     assert whole.mask.shape == (650, 525)
 
 
+def test_float_maps_are_read_only_and_stay_as_they_are(tmp_path: Path) -> None:
+    """A float plane was once masked in place: a crash, or a damaged cache."""
+    image = np.random.default_rng(1).normal(size=(120, 150)).astype(np.float32)
+    image[3, 4] = np.inf
+    np.save(tmp_path / "plane.npy", image)
+    before = (tmp_path / "plane.npy").read_bytes()
+    made = prepare([np.load(tmp_path / "plane.npy", mmap_mode="r")])
+    assert not made.mask[3, 4]
+    assert (tmp_path / "plane.npy").read_bytes() == before
+
+
 def test_constant_image_is_refused_in_words() -> None:
     """Nothing to register, and the operator should look at the detector."""
     with pytest.raises(RegistrationRefusedError, match="constant"):

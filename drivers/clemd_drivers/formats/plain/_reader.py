@@ -22,6 +22,7 @@ from . import _imagej, _raster
 from ._vendor import Maker, maker_of
 
 _COLOURS = ("red", "green", "blue")
+_PALETTE = 3
 _UNCALIBRATED = "no pixel size: the file has no metadata that is read"
 
 
@@ -132,6 +133,8 @@ class PlainDriver:
             channels = [pages[k::count] for k in range(count)]
             names = ["grey"] if count == 1 else [f"channel {k}" for k in range(count)]
         warnings = [] if size else [_UNCALIBRATED]
+        if first.photometric == _PALETTE:
+            warnings.append("its colour map is not applied: the indices are the greys")
         if len(pages) < len(pixels.pages):
             warnings.append(f"{len(pixels.pages) - len(pages)} pages of other size")
         if said and int(said.get("images", "1") or 1) > len(pages):
