@@ -37,6 +37,7 @@ from clemd.model import (
     Timing,
     Verdict,
 )
+from clemd.pairing import metadata_ratio
 from clemd.preparing import prepare, structure_channels
 
 RATIO_WARNING = 0.01
@@ -103,7 +104,7 @@ def register_pair(
     )
 
     started = time.perf_counter()
-    ratio = request.pixel_ratio or _metadata_ratio(em.frame, lm.frame)
+    ratio = request.pixel_ratio or metadata_ratio(em.frame, lm.frame)
     device = resolve_device(request.device)
     chosen, why = structure_channels(lm.frame.channels)
     engine = engine_named(request.engine)
@@ -174,12 +175,6 @@ def _mean_plane(em: Loaded) -> NDArray[Any]:
     return mean
 
 
-def _metadata_ratio(em: Frame, lm: Frame) -> float | None:
-    if em.pixel_size is None or lm.pixel_size is None:
-        return None
-    return lm.pixel_size.x_um / em.pixel_size.x_um
-
-
 def _in_um(found: Registration, lm: Loaded) -> ErrorRadius | None:
     if found.error_lm_px is None or lm.pixel_um is None:
         return None
@@ -225,7 +220,7 @@ def pair_context(
         lm_shape=lm.frame.shape,
         em_pixel_um=em.pixel_um,
         lm_pixel_um=lm.pixel_um,
-        metadata_ratio=_metadata_ratio(em.frame, lm.frame),
+        metadata_ratio=metadata_ratio(em.frame, lm.frame),
         registration_id=registration_id,
         session=session,
     )
