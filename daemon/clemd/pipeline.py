@@ -38,10 +38,14 @@ from clemd.model import (
     Verdict,
 )
 from clemd.pairing import metadata_ratio
-from clemd.preparing import prepare, structure_channels
+from clemd.preparing import prepare, structure_channels, working_px
 
 RATIO_WARNING = 0.01
 """Metadata and measurement may differ by this fraction before we say so."""
+LEAST_FIELD_LM_PX = 12
+"""Shorter side of the EM field, on the map, below which nothing is searched."""
+LEAST_MAP_SHARE = 0.25
+"""Least area of the map, as a share of the EM field's: half must lie on the map."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +88,11 @@ class Request:
     tolerance: float = 0.02
     seed: int = 0
     time_limit_s: float = 300.0
+    """To the verdict; after it the pair is rejected in words."""
+    spent_s: float = 0.0
+    """How much of the time limit is used up before the call (reading)."""
+    memory_limit_bytes: float | None = None
+    """Resident bytes of this process; None = no limit of ours."""
 
 
 def register_pair(
@@ -97,19 +106,34 @@ def register_pair(
 
     A pair that cannot be registered comes back `rejected` with the reason.
     """
+    started = time.perf_counter()
+    began_s = time.monotonic() - request.spent_s
     from clemd.registration import (
         EngineContext,
+        Limits,
         engine_named,
         resolve_device,
     )
 
-    started = time.perf_counter()
+    limits = Limits(
+        time_s=request.time_limit_s,
+        memory_bytes=request.memory_limit_bytes,
+        started_s=began_s,
+    )
+
+    def hold(stage: str) -> None:
+        limits.check(stage)
+        breathe(stage)
+
     ratio = request.pixel_ratio or metadata_ratio(em.frame, lm.frame)
     device = resolve_device(request.device)
-    chosen, why = structure_channels(lm.frame.channels)
     engine = engine_named(request.engine)
     hashes = (em.frame.content_sha256, lm.frame.content_sha256)
     try:
+        _check_ratio(em, lm, ratio)
+        limits.check_fits(_working_px(em, lm, ratio))
+        chosen, why = structure_channels(lm.frame.channels, lm.planes)
+        hold("prepare")
         lm_image = prepare(
             [lm.planes[i] for i in chosen],
             reduction=1.0,
@@ -117,12 +141,15 @@ def register_pair(
             label=", ".join(lm.frame.channels[i].name for i in chosen),
             content_key=lm.frame.content_sha256,
         )
+        hold("prepare")
         em_image = prepare(
-            [_mean_plane(em)],
+            em.planes[:3],
+            merge=True,
             reduction=ratio,
             info_bar_rows=em.frame.info_bar_rows,
             content_key=em.frame.content_sha256,
         )
+        hold("prepare")
         prepared = time.perf_counter()
         found = engine.register(
             em_image,
@@ -137,7 +164,7 @@ def register_pair(
                 seed=request.seed,
                 tolerance=request.tolerance,
                 time_limit_s=request.time_limit_s,
-                breathe=breathe,
+                breathe=hold,
             ),
         )
     except RegistrationRefusedError as refused:
@@ -156,7 +183,10 @@ def register_pair(
     return replace(
         found,
         reasons=(*found.reasons, why),
-        warnings=_warnings(found, ratio, given=request.pixel_ratio is not None),
+        warnings=(
+            *found.warnings,
+            *_warnings(found, ratio, given=request.pixel_ratio is not None),
+        ),
         error_um=_in_um(found, lm),
         input_sha256=hashes,
         seconds=replace(
@@ -167,12 +197,37 @@ def register_pair(
     )
 
 
-def _mean_plane(em: Loaded) -> NDArray[Any]:
-    """An EM colour picture as grey; one channel passes untouched."""
-    if len(em.planes) == 1:
-        return em.planes[0]
-    mean: NDArray[Any] = np.mean([p.astype(np.float32) for p in em.planes[:3]], axis=0)
-    return mean
+def _check_ratio(em: Loaded, lm: Loaded, ratio: float | None) -> None:
+    """Refuse a ratio that leaves no common field to look at.
+
+    Raises:
+        RegistrationRefusedError: the EM field is a speck on the map, or dwarfs it.
+    """
+    if ratio is None:
+        return
+    height, width = (side / ratio for side in em.frame.shape)
+    lm_height, lm_width = lm.frame.shape
+    field = (
+        f"at a pixel-size ratio of {ratio:g} the EM field is {width:.3g} x "
+        f"{height:.3g} px on a map of {lm_width} x {lm_height} px"
+    )
+    if min(height, width) < LEAST_FIELD_LM_PX:
+        raise RegistrationRefusedError(
+            f"{field}, too small to recognise: check the ratio or the pairing"
+        )
+    if lm_height * lm_width < LEAST_MAP_SHARE * height * width:
+        raise RegistrationRefusedError(
+            f"{field}, which holds too little of it: check the ratio or the pairing"
+        )
+
+
+def _working_px(em: Loaded, lm: Loaded, ratio: float | None) -> int:
+    """Px of all layers together once both images are prepared."""
+    em_height, em_width = em.frame.shape
+    lm_height, lm_width = lm.frame.shape
+    return working_px(em_height, em_width, ratio) + working_px(
+        lm_height, lm_width, 1.0
+    ) * len(lm.planes)
 
 
 def _in_um(found: Registration, lm: Loaded) -> ErrorRadius | None:
@@ -194,10 +249,15 @@ def _warnings(
     off = measured / ratio - 1
     if abs(off) <= RATIO_WARNING:
         return ()
-    source = "the given ratio" if given else "the metadata"
+    measured_said = f"pixel-size ratio measured {measured:.4f}"
+    if given:
+        return (
+            f"{measured_said}, {ratio:.4f} was given ({100 * off:+.1f} %): "
+            "check the value, or the two microscopes' calibration",
+        )
     return (
-        f"pixel-size ratio measured {measured:.4f}, {source} say {ratio:.4f} "
-        f"({100 * off:+.1f} %): one of the two microscopes is out of calibration",
+        f"{measured_said}, the metadata say {ratio:.4f} ({100 * off:+.1f} %): "
+        "one of the two microscopes is out of calibration",
     )
 
 

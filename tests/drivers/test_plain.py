@@ -84,6 +84,73 @@ def test_colour_tiff_has_three_channels(tmp_path: Path) -> None:
     np.testing.assert_array_equal(planes[1], pixels[..., 1])
 
 
+def palette(grey: bool) -> np.ndarray:
+    """(256, 3) colours, no two alike."""
+    ramp = np.arange(256, dtype=np.uint8)[::-1]
+    return np.stack(
+        [ramp, ramp if grey else ramp // 2, ramp if grey else 255 - ramp], 1
+    )
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_palette_tiff_is_read_through_its_colour_map(bits: int, tmp_path: Path) -> None:
+    """Indices are no greys: neighbours in the map may be black and white."""
+    indices, colours = noise(64, 64), palette(grey=False)
+    stored = colours.T.astype(np.uint16) * (257 if bits == 16 else 1)
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        indices,
+        photometric="palette",
+        colormap=stored,
+        metadata=None,
+    )
+    frame, planes = read_all(DRIVER, tmp_path / "a.tif")
+
+    assert [c.name for c in frame.channels] == ["red", "green", "blue"]
+    assert not any("colour map" in warning for warning in frame.warnings)
+    for sample in range(3):
+        np.testing.assert_array_equal(planes[sample], colours[indices, sample])
+
+
+def test_grey_palette_is_one_grey_channel(tmp_path: Path) -> None:
+    """Inverted lookup tables are what old microscopes write."""
+    indices, colours = noise(64, 64), palette(grey=True)
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        indices,
+        photometric="palette",
+        colormap=colours.T.astype(np.uint16) * 257,
+        metadata=None,
+    )
+    frame, planes = read_all(DRIVER, tmp_path / "a.tif")
+
+    assert [c.name for c in frame.channels] == ["grey"]
+    np.testing.assert_array_equal(planes[0], 255 - indices)
+
+
+def test_palette_png_is_read_through_its_colours(tmp_path: Path) -> None:
+    """The same for the format that screenshots come in."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        check = struct.pack(">I", zlib.crc32(name + body))
+        return struct.pack(">I", len(body)) + name + body + check
+
+    indices, colours = noise(64, 64), palette(grey=False)
+    rows = b"".join(b"\0" + row.tobytes() for row in indices)
+    header = struct.pack(">IIBBBBB", 64, 64, 8, 3, 0, 0, 0)
+    (tmp_path / "a.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"PLTE", colours.tobytes())
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
+    _, planes = read_all(DRIVER, tmp_path / "a.png")
+
+    for sample in range(3):
+        np.testing.assert_array_equal(planes[sample], colours[indices, sample])
+
+
 def test_imagej_calibration_and_channels_are_read(tmp_path: Path) -> None:
     """Fiji is where most exports have been."""
     stack = noise(3, 2, 64, 64)  # z, c

@@ -14,6 +14,9 @@ from clemd.geometry import apply, corner_errors, decompose, invert
 from clemd_drivers.simulated import SimulatedPair, render_pair
 from clemd_drivers.simulated._drawing import Label
 from clemd_drivers.simulated._field import Field
+from clemd_drivers.simulated._layout import Tissue
+from clemd_drivers.simulated._placing import beside, share_inside
+from clemd_drivers.simulated._section import MovedTissue
 from clemd_drivers.simulated._specimen import Specimen
 
 Image = NDArray[np.float64]
@@ -194,3 +197,83 @@ def test_coarse_pixels_are_the_area_average_of_fine_ones() -> None:
 
     assert np.abs(binned - small).mean() < 0.01
     assert np.percentile(np.abs(binned - small), 99) < 0.2
+
+
+@pytest.mark.parametrize("overlap", [0.52, 0.6, 0.7])
+def test_field_over_the_edge_leaves_the_share_that_was_asked_for(
+    overlap: float,
+) -> None:
+    """The benchmark says how much of the EM field is on the map."""
+    for seed in range(4):
+        pair = _small(seed, overlap=overlap, em_shape=(60, 80), lm_shape=(64, 64))
+        assert pair.em_to_lm is not None
+        y, x = np.mgrid[:60, :80]
+        at = apply(pair.em_to_lm, np.c_[x.ravel(), y.ravel()])
+        inside = ((at >= 0) & (at <= 63)).all(axis=1).mean()
+
+        assert inside == pytest.approx(overlap, abs=0.02)
+
+
+def test_offset_is_counted_in_field_widths() -> None:
+    """The published methods are given a start that near."""
+    pair = _small(offset=(0.03, -0.02))
+    assert pair.em_to_lm is not None
+    middle = apply(pair.em_to_lm, [[199.5, 149.5]])[0] - 159.5
+
+    assert middle == pytest.approx([0.03 * 160, -0.02 * 160], abs=1e-6)
+
+
+def test_field_beside_the_map_is_of_the_same_section_and_not_on_it() -> None:
+    """A false accept there looks as right as can be."""
+    rng = np.random.default_rng(3)
+    lm_field = Field.at(shape=(64, 64), pixel_um=0.5)
+    for _ in range(20):
+        turn = float(rng.uniform(0, 360))
+        loose = Field.at(shape=(30, 40), pixel_um=0.4, rotation_deg=turn)
+        field = beside(rng, lm_field, loose)
+
+        assert share_inside(loose, lm_field) > 0.99
+        assert share_inside(field, lm_field) == 0.0
+    assert _small(is_beside=True).em_to_lm is None
+
+
+def test_no_similarity_takes_a_section_to_the_next() -> None:
+    """Cells move by themselves, so an overlay of neighbours is wrong by 2 % at best."""
+    lm_px, pixel_um = 320, 0.13
+    for seed in range(30):
+        # the smallest field in which the benchmark uses it
+        width_um = 0.5 * lm_px * pixel_um
+        box = (-width_um / 2, -0.375 * width_um, width_um / 2, 0.375 * width_um)
+        here = {o.number: o for o in Tissue(seed, 7.0).outlines(box)}
+        there = {o.number: o for o in MovedTissue(seed, 7.0).outlines(box)}
+        both = sorted(here.keys() & there.keys())
+        source = np.array([here[number].centre_um for number in both])
+        target = np.array([there[number].centre_um for number in both])
+
+        assert len(both) >= 3
+        assert _similarity_residual(source, target) > 0.02 * width_um
+
+
+def _similarity_residual(source: Image, target: Image) -> float:
+    """RMS distance, per free cell, that the best similarity leaves."""
+    a = (source - source.mean(axis=0)) @ [1, 1j]
+    b = (target - target.mean(axis=0)) @ [1, 1j]
+    left = b - a * (np.vdot(a, b) / np.vdot(a, a))
+    # two cells fit exactly: they say nothing
+    return float(np.sqrt((np.abs(left) ** 2).sum() / (len(source) - 2)))
+
+
+def test_next_section_keeps_the_order_of_its_cells() -> None:
+    """It must look like the same place, or it would be a mere other specimen."""
+    box = (-20.0, -20.0, 20.0, 20.0)
+    here = {o.number: o.centre_um for o in Tissue(4, 7.0).outlines(box)}
+    there = {o.number: o.centre_um for o in MovedTissue(4, 7.0).outlines(box)}
+    both = here.keys() & there.keys()
+    moved = [np.linalg.norm(here[n] - there[n]) for n in both]
+
+    assert len(both) > 0.7 * len(here)
+    assert np.max(moved) < 7.0 / 2
+    first, second = _small(4, pitch_um=7.0), _small(4, pitch_um=7.0, section=1)
+    assert second.em_to_lm is None
+    assert np.array_equal(first.lm, second.lm)
+    assert not np.array_equal(first.em, second.em)

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from clemd.errors import UsageError
 
 WHATS = ("pipeline", "registration", "train-verdict")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistrationWishes:
+    """The options that only `registration` and `train-verdict` know, as typed."""
+
+    tiers: str = ""
+    kinds: str = ""
+    arms: str = ""
+    size: str = "small"
+    real_seeds: int | None = None
+    """None = as many as trials."""
+    jobs: int = 1
+    threads: int = 1
+    rows: Path | None = None
+    from_rows: Path | None = None
 
 
 def run_bench(
@@ -18,6 +36,7 @@ def run_bench(
     parts: str,
     kills: int,
     as_json: bool,
+    wishes: RegistrationWishes | None = None,
 ) -> int:
     """Run one benchmark and print its tables; the exit code of the command.
 
@@ -37,17 +56,33 @@ def run_bench(
         return run_pipeline(
             trials=trials, seed=seed, kills=kills, parts=parts, as_json=as_json
         )
-    if what == "registration":
-        from ._registration import run_registration
-
-        return run_registration(
-            trials=trials, seed=seed, data=data, tiers=parts, as_json=as_json
+    if what in ("registration", "train-verdict"):
+        return _run_trials(
+            what, wishes or RegistrationWishes(), trials, seed, data, as_json
         )
-    if what == "train-verdict":
-        from ._training import run_training
-
-        return run_training(trials=trials, seed=seed, data=data, as_json=as_json)
     raise UsageError("no such benchmark", what, f"choose one of {', '.join(WHATS)}")
 
 
-__all__ = ["run_bench"]
+def _run_trials(
+    what: str,
+    wishes: RegistrationWishes,
+    trials: int,
+    seed: int,
+    data: Path | None,
+    as_json: bool,
+) -> int:
+    from ._options import Options
+    from ._registration import run_registration
+    from ._training import run_training
+
+    options = Options.of(wishes, trials=trials, seed=seed, data=data, as_json=as_json)
+    try:
+        run = run_registration if what == "registration" else run_training
+        return run(options)
+    except KeyboardInterrupt:
+        kept = "" if wishes.rows is None else "; the same command goes on from its rows"
+        sys.stderr.write(f"\nbroken off{kept}\n")
+        return 130
+
+
+__all__ = ["RegistrationWishes", "run_bench"]

@@ -3,185 +3,118 @@
 from __future__ import annotations
 
 import json
-import math
-import platform
 import sys
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
-from pathlib import Path
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-import torch
-
-from clemd import __version__
 from clemd.errors import UsageError
-from clemd.model import Verdict
 
-from ._throwing import TIERS
-from ._trials import (
-    FIRST_REPORTING_SEED,
-    Outcome,
-    pairs_in,
-    real_trials,
-    simulated_trials,
-    solve,
-)
-
-Rows = list[Outcome]
+from . import _summary
+from ._campaign import Campaign
+from ._figures import Share
+from ._options import Options
+from ._plan import plan
+from ._real_pairs import pairs_in
+from ._rows import Row, Saved, read_rows
+from ._solving import OURS
+from ._tables import arms_table, negatives_table, positives_table
+from ._trial import FIRST_REPORTING_SEED, NEGATIVES
 
 
-def run_registration(
-    *, trials: int, seed: int, data: Path | None, tiers: str, as_json: bool
-) -> int:
-    """Run `trials` reporting seeds of each tier and print the table.
+def run_registration(options: Options) -> int:
+    """Run a campaign on reporting seeds, or take its saved rows; print the tables.
 
     Raises:
-        UsageError: a tuning seed or an unknown tier.
+        UsageError: a tuning seed, or there is nothing to print.
     """
-    if seed < FIRST_REPORTING_SEED:
+    saved = _saved(options)
+    rows = [row for row in saved.rows if not row.get("skipped")]
+    if not rows:
+        raise UsageError("there are no rows", "--rows", "choose other trials")
+    if any(row["seed"] < FIRST_REPORTING_SEED for row in rows):
         raise UsageError(
-            "tuning seeds are not reported", f"--seed {seed}", "use 1000 or more"
+            "tuning seeds are not reported", "--from-rows", "use seeds from 1000 on"
         )
-    chosen = tuple(tiers.split(",")) if tiers else TIERS
-    if unknown := set(chosen) - set(TIERS):
-        raise UsageError(
-            f"unknown tier {sorted(unknown)}", "--parts", f"use {', '.join(TIERS)}"
-        )
-    outcomes = list(_run(pairs_in(data), chosen, range(seed, seed + trials)))
-    table = summarise(outcomes)
     facts = {
-        "schema": "clemd.bench.registration/1",
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seeds": [seed, seed + trials - 1],
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
-        "versions": {
-            "clemd": __version__,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-        },
-        "rows": table,
+        "schema": "clemd.bench.registration/2",
+        "runs": saved.runs,
+        "seeds": [min(r["seed"] for r in rows), max(r["seed"] for r in rows)],
+        "defects": Counter(r["defect"] for r in rows if "defect" in r),
+        "positives": _summary.positives(rows),
+        "negatives": _summary.negatives(rows),
+        "arms": _summary.arms(rows),
     }
-    sys.stdout.write(json.dumps(facts) + "\n" if as_json else _in_words(facts))
+    words = (
+        json.dumps(facts, default=Share.as_json) if options.as_json else report(facts)
+    )
+    sys.stdout.write(words + "\n")
     return 0
 
 
-def _run(
-    pairs: Sequence[Any], tiers: tuple[str, ...], seeds: Iterable[int]
-) -> Iterable[Outcome]:
-    count = 0
-    for seed in seeds:
-        for trials in (
-            real_trials(list(pairs), tiers, seed),
-            simulated_trials(tiers, seed),
-        ):
-            for source, trial in trials:
-                count += 1
-                sys.stderr.write(f"\rseed {seed}, {count} trials ")
-                yield solve(source, trial)
-    sys.stderr.write("\n")
-
-
-def summarise(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
-    """One row for each source and tier, EBSD apart: no known arm registers it."""
-    groups: dict[tuple[str, str], Rows] = defaultdict(list)
-    for one in outcomes:
-        is_ebsd = one.pair.startswith("ebsd") and not one.is_negative
-        groups["real, EBSD/BSE" if is_ebsd else one.source, one.tier].append(one)
-    return [_row(source, tier, rows) for (source, tier), rows in groups.items()]
-
-
-def _row(source: str, tier: str, rows: Rows) -> dict[str, Any]:
-    positive = [r for r in rows if not r.is_negative]
-    right = [r for r in positive if r.is_right]
-    wrong = [r for r in rows if not r.is_right]
-    accepted = [r for r in right if _verdict(r) is Verdict.ACCEPTED]
-    covered = [r for r in accepted if _covers(r)]
-    false = [r for r in wrong if _verdict(r) is Verdict.ACCEPTED]
-    errors = [r.error_lm_px for r in right]
-    return {
-        "source": source,
-        "tier": tier,
-        "success": _share(len(right), len(positive)),
-        "error_lm_px_median": _percentile(errors, 50),
-        "error_lm_px_p95": _percentile(errors, 95),
-        "right_accepted": _share(len(accepted), len(right)),
-        "radius_covers": _share(len(covered), len(accepted)),
-        "wrong_accepted": _share(len(false), len(wrong)),
-        "seconds_median": _percentile([r.seconds for r in rows], 50),
-    }
-
-
-def _verdict(one: Outcome) -> Verdict:
-    found = one.registration
-    return Verdict.REJECTED if found is None else found.verdict
-
-
-def _covers(one: Outcome) -> bool:
-    found = one.registration
-    return (
-        found is not None
-        and found.error_lm_px is not None
-        and one.error_lm_px <= found.error_lm_px.p95
+def _saved(options: Options) -> Saved:
+    if options.from_rows is not None:
+        return read_rows(options.from_rows)
+    if options.seed < FIRST_REPORTING_SEED:
+        raise UsageError(
+            "tuning seeds are not reported",
+            f"--seed {options.seed}",
+            f"use {FIRST_REPORTING_SEED} or more",
+        )
+    specs = plan(
+        tiers=options.tiers,
+        kinds=options.kinds,
+        seeds=range(options.seed, options.seed + options.trials),
+        real_seeds=range(options.seed, options.seed + options.real_seeds),
+        pairs=pairs_in(options.data),
+        size=options.size,
     )
+    return Campaign(
+        # the peers have no verdict: negatives would say nothing about them
+        tasks=[
+            (spec, arm)
+            for spec in specs
+            for arm in options.arms
+            if arm == OURS or spec.tier != NEGATIVES
+        ],
+        data=options.data,
+        rows=options.rows,
+        jobs=options.jobs,
+        threads=options.threads,
+    ).run()
 
 
-def _percentile(values: Sequence[float], q: float) -> float | None:
-    return round(float(np.percentile(values, q)), 3) if values else None
+def report(facts: dict[str, Any]) -> str:
+    """All tables as Markdown, with what they were made on."""
+    parts = [_conditions(facts), positives_table(facts["positives"])]
+    if facts["negatives"]:
+        parts.append(negatives_table(facts["negatives"]))
+    if facts["arms"]:
+        parts.append(arms_table(facts["arms"]))
+    return "\n\n".join(part for part in parts if part)
 
 
-def _share(hits: int, of: int) -> dict[str, Any]:
-    low, high = wilson(hits, of)
-    return {"hits": hits, "of": of, "low": round(low, 3), "high": round(high, 3)}
+def _conditions(facts: dict[str, Any]) -> str:
+    lines = []
+    for run in _last_of_each(facts["runs"]):
+        machine = run["machine"]
+        packages = ", ".join(f"{n} {v}" for n, v in machine["packages"].items())
+        lines.append(
+            f"`{run['command']}`: {machine['cpu']}, {machine['cores']} cores, "
+            f"{run['jobs']} processes of {run['threads']} threads; Python "
+            f"{machine['python']}, {packages}; engine {run['engine']}; "
+            f"{machine['date']}"
+        )
+    engines = {run["engine"] for run in facts["runs"]}
+    if len(engines) > 1:
+        lines.append(f"**The rows were made by {len(engines)} different engines.**")
+    for defect, count in facts["defects"].items():
+        lines.append(f"**{count} trials ended in a defect: {defect}**")
+    first, last = facts["seeds"]
+    lines.append(f"Seeds {first} to {last}; intervals are Wilson's, 95 %.")
+    return "\n\n".join(lines)
 
 
-def wilson(hits: int, of: int, z: float = 1.96) -> tuple[float, float]:
-    """95 % interval of a share (Wilson 1927).
-
-    >>> [round(v, 3) for v in wilson(0, 300)]
-    [0.0, 0.013]
-    """
-    if of == 0:
-        return 0.0, 1.0
-    p = hits / of
-    middle = (p + z * z / (2 * of)) / (1 + z * z / of)
-    half = z * math.sqrt(p * (1 - p) / of + z * z / (4 * of * of)) / (1 + z * z / of)
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
-def _in_words(facts: dict[str, Any]) -> str:
-    lines = [
-        f"clemd {facts['versions']['clemd']}, torch {facts['versions']['torch']}, "
-        f"{facts['machine']}, seeds {facts['seeds'][0]}..{facts['seeds'][1]}, "
-        f"{facts['at']}",
-        "",
-        "| source | tier | success | error LM px, median / 95 % | right accepted "
-        "| radius covers | wrong accepted | s |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    lines += [_line(row) for row in facts["rows"]]
-    return "\n".join(lines) + "\n"
-
-
-def _line(row: dict[str, Any]) -> str:
-    cells = [
-        row["source"],
-        row["tier"],
-        _words(row["success"]),
-        f"{row['error_lm_px_median']} / {row['error_lm_px_p95']}",
-        _words(row["right_accepted"]),
-        _words(row["radius_covers"]),
-        _words(row["wrong_accepted"]),
-        str(row["seconds_median"]),
-    ]
-    return f"| {' | '.join(cells)} |"
-
-
-def _words(share: dict[str, Any]) -> str:
-    if not share["of"]:
-        return "-"
-    percent = 100 * share["hits"] / share["of"]
-    interval = f"{100 * share['low']:.0f}-{100 * share['high']:.0f}"
-    return f"{share['hits']}/{share['of']} = {percent:.0f} % [{interval}]"
+def _last_of_each(runs: Sequence[Row]) -> list[Row]:
+    """One run for each set of conditions: a resumed campaign names them once."""
+    return list({(r["command"], r["engine"]): r for r in runs}.values())

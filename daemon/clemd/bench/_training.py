@@ -1,162 +1,94 @@
-"""Fit the verdict's small model on tuning trials: `clemd bench train-verdict`.
-
-A logistic model with non-negative weights (each witness may only speak FOR a pose),
-an L2 price, and every pair held out in turn for the scores that set the thresholds.
-The acceptance score is put above every wrong answer seen by a margin; the radius
-factor makes the stated radius hold 95 % of true errors of right answers.
-"""
+"""Collect evidence for the verdict and fit it: `clemd bench train-verdict`."""
 
 from __future__ import annotations
 
 import json
 import math
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from scipy.optimize import minimize
-
 from clemd.errors import UsageError
-from clemd.registration.verdict import VerdictModel, features, raw_radius_lm_px
 
-from ._throwing import TIERS
-from ._trials import (
-    FIRST_REPORTING_SEED,
-    SUCCESS,
-    Outcome,
-    pairs_in,
-    real_trials,
-    simulated_trials,
-    solve,
-)
+from ._campaign import Campaign
+from ._fitting import train
+from ._options import Options
+from ._plan import plan
+from ._real_pairs import pairs_in
+from ._rows import Row, read_rows
+from ._solving import OURS
+from ._trial import FIRST_REPORTING_SEED
 
-CLEARLY_WRONG = 0.05
-"""Errors between success and this are neither right nor wrong for the fit."""
-PRICE = 0.03
-MARGIN = 1.0
-"""Log odds between the best wrong answer and acceptance."""
-LANDMARK_SHARE = 1.0
-"""Part of a pair's landmark residual that its own truth may be off by."""
+FIRST_TUNING_SEED = 10
 
 
-def run_training(*, trials: int, seed: int, data: Path | None, as_json: bool) -> int:
-    """Collect evidence on `trials` tuning seeds and write `verdict_model.json`.
+def run_training(options: Options) -> int:
+    """Collect evidence on tuning seeds, fit, and write `verdict_model.json`.
 
     Raises:
-        UsageError: a reporting seed was asked for.
+        UsageError: a reporting seed was asked for, or is among the saved rows.
     """
-    seed = 10 if seed >= FIRST_REPORTING_SEED else seed
-    if seed + trials > FIRST_REPORTING_SEED:
-        raise UsageError("these are reporting seeds", f"{seed}", "use seeds below 1000")
-    torch.set_num_threads(1)
-    rows = collect(data, range(seed, seed + trials))
-    model = train(rows, source=f"seeds {seed}..{seed + trials - 1}, {len(rows)} trials")
+    rows = _collect(options)
+    labelled = [seen for row in rows if (seen := as_evidence(row)) is not None]
+    if not labelled:
+        raise UsageError("no row has evidence", "--rows", "collect more trials")
+    seeds = [row["seed"] for row in labelled]
+    model = train(
+        labelled, source=f"seeds {min(seeds)}..{max(seeds)}, {len(labelled)} trials"
+    )
     target = Path(str(files("clemd.registration"))) / "verdict_model.json"
     target.write_text(json.dumps(asdict(model), indent=1) + "\n", encoding="utf-8")
-    sys.stdout.write(json.dumps(asdict(model)) + "\n" if as_json else f"{model}\n")
+    words = json.dumps(asdict(model)) if options.as_json else str(model)
+    sys.stdout.write(words + "\n")
     return 0
 
 
-def collect(data: Path | None, seeds: Sequence[int]) -> list[dict[str, Any]]:
-    """Evidence and truth of every tuning trial, as plain rows."""
-    pairs = pairs_in(data)
-    rows = []
-    for seed in seeds:
-        for make in (real_trials(pairs, TIERS, seed), simulated_trials(TIERS, seed)):
-            for source, trial in make:
-                row = as_row(solve(source, trial))
-                if row is None:
-                    continue
-                rows.append(row | {"floor": trial.floor_px})
-                sys.stderr.write(f"\r{len(rows)} trials, seed {seed} ")
-    sys.stderr.write("\n")
+def _collect(options: Options) -> list[Row]:
+    if options.from_rows is not None:
+        rows = read_rows(options.from_rows).rows
+    else:
+        rows = _campaign(options).run().rows
+    if any(row.get("seed", 0) >= FIRST_REPORTING_SEED for row in rows):
+        raise UsageError(
+            "reporting seeds are not for tuning",
+            str(options.from_rows or options.rows),
+            "use rows with seeds below 1000",
+        )
     return rows
 
 
-def as_row(outcome: Outcome) -> dict[str, Any] | None:
-    """One outcome as the fit sees it."""
-    if outcome.registration is None or not outcome.registration.evidence:
+def _campaign(options: Options) -> Campaign:
+    first = options.seed
+    if first == FIRST_REPORTING_SEED:  # the default of the command line
+        first = FIRST_TUNING_SEED
+    last = first + max(options.trials, options.real_seeds) - 1
+    if last >= FIRST_REPORTING_SEED:
+        raise UsageError(
+            "these are reporting seeds", f"--seed {first}", "stay below seed 1000"
+        )
+    specs = plan(
+        tiers=options.tiers,
+        kinds=options.kinds,
+        seeds=range(first, first + options.trials),
+        real_seeds=range(first, first + options.real_seeds),
+        pairs=pairs_in(options.data),
+        size=options.size,
+    )
+    return Campaign(
+        tasks=[(spec, OURS) for spec in specs],
+        data=options.data,
+        rows=options.rows,
+        jobs=options.jobs,
+        threads=options.threads,
+        with_model=False,
+    )
+
+
+def as_evidence(row: Row) -> dict[str, Any] | None:
+    """A saved row as the fit sees it; None where nothing was found to judge."""
+    if not row.get("evidence"):
         return None
-    return {
-        "pair": outcome.pair,
-        "tier": outcome.tier,
-        "kind": outcome.kind,
-        "negative": outcome.is_negative,
-        "error": outcome.error,
-        "error_lm_px": outcome.error_lm_px,
-        "evidence": outcome.registration.evidence,
-    }
-
-
-def train(rows: Sequence[dict[str, Any]], *, source: str) -> VerdictModel:
-    """Weights, thresholds and radius factor from labelled rows."""
-    clear = [
-        r for r in rows if r["negative"] or not SUCCESS <= r["error"] < CLEARLY_WRONG
-    ]
-    names = list(features(clear[0]["evidence"]))
-    table = np.array([[features(r["evidence"])[n] for n in names] for r in clear])
-    right = np.array([not r["negative"] and r["error"] < SUCCESS for r in clear])
-    groups = np.array([_group(r["pair"]) for r in clear])
-    held = np.empty(len(clear))
-    for group in np.unique(groups):
-        out = groups == group
-        weights, constant = _fit(table[~out], right[~out])
-        held[out] = table[out] @ weights + constant
-    weights, constant = _fit(table, right)
-    worst = float(held[~right].max())
-    accept = max(worst + MARGIN, 1.0)
-    reject = float(np.percentile(held[right], 1)) - 1.0
-    factor = _radius_factor([r for r in rows if r["error"] < CLEARLY_WRONG])
-    sys.stderr.write(
-        f"held out: {int(right.sum())} right, {int((~right).sum())} wrong; best wrong "
-        f"{worst:.2f}; accepted right {np.mean(held[right] >= accept):.1%}; "
-        f"radius factor {factor:.2f}\n"
-    )
-    return VerdictModel(
-        weights={n: round(float(w), 4) for n, w in zip(names, weights, strict=True)},
-        constant=round(float(constant), 4),
-        accept=round(accept, 3),
-        reject=round(min(reject, accept - 1.0), 3),
-        radius_factor=round(factor, 3),
-        source=source,
-    )
-
-
-def _group(pair: str) -> str:
-    return "simulated" if pair.startswith("simulated") else pair.partition("/")[0]
-
-
-def _fit(
-    table: NDArray[np.float64], right: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], float]:
-    """Non-negative logistic regression, both classes weighing the same."""
-    sign = np.where(right, 1.0, -1.0)
-    share = np.where(right, 0.5 / right.sum(), 0.5 / (~right).sum())
-
-    def cost(p: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        margin = sign * (table @ p[:-1] + p[-1])
-        loss = share @ np.logaddexp(0, -margin) + PRICE * p[:-1] @ p[:-1] / 10
-        pull = -share * sign / (1 + np.exp(np.clip(margin, -50, 50)))
-        gradient = np.r_[table.T @ pull + PRICE * p[:-1] / 5, pull.sum()]
-        return float(loss), gradient
-
-    start = np.zeros(table.shape[1] + 1)
-    bounds = [(0.0, None)] * table.shape[1] + [(None, None)]
-    found = minimize(cost, start, jac=True, bounds=bounds, method="L-BFGS-B")
-    return found.x[:-1], float(found.x[-1])
-
-
-def _radius_factor(rows: Sequence[dict[str, Any]]) -> float:
-    """95th percentile of true error / raw radius; landmark doubt taken out."""
-    ratios = []
-    for row in rows:
-        floor = LANDMARK_SHARE * float(row.get("floor", 0.0))
-        error = math.sqrt(max(row["error_lm_px"] ** 2 - floor**2, 0.0))
-        ratios.append(error / raw_radius_lm_px(row["evidence"]))
-    return float(np.percentile(ratios, 95))
+    lost = {"error": math.inf, "error_lm_px": math.inf}
+    return row | {name: lost[name] for name in lost if row[name] is None}

@@ -98,20 +98,30 @@ def register(
     tolerance: Annotated[
         float, typer.Option(help="Largest error accepted, fraction of the EM width.")
     ] = 0.02,
+    time_limit: Annotated[
+        float, typer.Option(help="Seconds, reading included; then rejected.")
+    ] = 300.0,
+    memory_limit: Annotated[
+        float | None, typer.Option(help="GB that registering may hold; then rejected.")
+    ] = None,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> int:
     """Lay one EM image on one LM image; no daemon needed."""
-    from ._register import register_files
+    from ._register import Wishes, register_files
 
     return register_files(
         em,
         lm,
-        engine=engine,
-        pixel_ratio=pixel_ratio,
-        device=device,
+        Wishes(
+            engine=engine,
+            pixel_ratio=pixel_ratio,
+            device=device,
+            tolerance=tolerance,
+            time_limit_s=time_limit,
+            memory_limit_gb=memory_limit,
+        ),
         out=out,
-        tolerance=tolerance,
         as_json=as_json,
         verbose=verbose,
     )
@@ -157,19 +167,41 @@ def bench(
     what: Annotated[
         str, typer.Argument(help="pipeline, registration or train-verdict")
     ],
-    trials: Annotated[int, typer.Option(help="How many trials.")] = 3,
+    trials: Annotated[
+        int, typer.Option(help="Trials of each tier and each kind of negative.")
+    ] = 3,
     seed: Annotated[int, typer.Option(help="First reporting seed.")] = 1000,
     data: Annotated[
         Path | None, typer.Option(help="Folder of real pairs with truth.")
     ] = None,
     parts: Annotated[
-        str, typer.Option(help="pipeline: demo,latency,memory,idle,kills; else tiers")
+        str, typer.Option(help="pipeline: demo,latency,memory,idle,kills")
     ] = "",
     kills: Annotated[int, typer.Option(help="SIGKILLs of the kill test.")] = 100,
+    tier: Annotated[
+        str,
+        typer.Option(help="mild,session,wild,unknown,clean,noisy,negatives; all."),
+    ] = "",
+    kinds: Annotated[str, typer.Option(help="Kinds of negatives; all.")] = "",
+    arms: Annotated[
+        str, typer.Option(help="ours, and peers on the same trials: sift,elastix ...")
+    ] = "",
+    size: Annotated[str, typer.Option(help="small (map of 320 px) or full.")] = "small",
+    real_seeds: Annotated[
+        int | None, typer.Option(help="Seeds of the real pairs; as many as trials.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(help="Worker processes.")] = 1,
+    threads: Annotated[int, typer.Option(help="Threads of every arm.")] = 1,
+    rows: Annotated[
+        Path | None, typer.Option(help="Keep every trial here; go on where it ends.")
+    ] = None,
+    from_rows: Annotated[
+        Path | None, typer.Option(help="Run nothing: only what is kept here.")
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Print the benchmark tables of this project, against peers, in one run."""
-    from clemd.bench import run_bench
+    from clemd.bench import RegistrationWishes, run_bench
 
     return run_bench(
         what,
@@ -179,6 +211,17 @@ def bench(
         parts=parts,
         kills=kills,
         as_json=as_json,
+        wishes=RegistrationWishes(
+            tiers=tier,
+            kinds=kinds,
+            arms=arms,
+            size=size,
+            real_seeds=real_seeds,
+            jobs=jobs,
+            threads=threads,
+            rows=rows,
+            from_rows=from_rows,
+        ),
     )
 
 

@@ -7,6 +7,7 @@ import math
 import sys
 import tempfile
 import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clemd.errors import UsageError
@@ -18,15 +19,44 @@ from ._reading import read_files
 REJECTED = 3
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """The options of `clemd register`."""
+
+    engine: str = "auto"
+    pixel_ratio: float | None = None
+    device: str = "auto"
+    tolerance: float = 0.02
+    time_limit_s: float = 300.0
+    memory_limit_gb: float | None = None
+
+    def check(self) -> None:
+        """Refuse what is out of range.
+
+        Raises:
+            UsageError: an option's value is.
+        """
+        _check("pixel ratio", "--pixel-ratio", self.pixel_ratio, 1e-3, 1e4)
+        _check("tolerance", "--tolerance", self.tolerance, 1e-6, 0.2)
+        _check("time limit", "--time-limit", self.time_limit_s, 0.1, 86_400)
+        _check("memory limit", "--memory-limit", self.memory_limit_gb, 0.1, 4096)
+
+
+def _check(
+    name: str, option: str, value: float | None, least: float, most: float
+) -> None:
+    if value is not None and not (math.isfinite(value) and least <= value <= most):
+        raise UsageError(
+            f"{name} {value:g} is out of range", option, f"use {least:g}..{most:g}"
+        )
+
+
 def register_files(
     em: Path,
     lm: Path,
+    wishes: Wishes,
     *,
-    engine: str,
-    pixel_ratio: float | None,
-    device: str,
     out: Path | None,
-    tolerance: float,
     as_json: bool,
     verbose: bool,
 ) -> int:
@@ -36,55 +66,41 @@ def register_files(
         UsageError: a value is out of range, or `out` cannot be used.
         RefusedFileError: a file cannot be read.
     """
-    if pixel_ratio is not None and not (
-        math.isfinite(pixel_ratio) and 1e-3 <= pixel_ratio <= 1e4
-    ):
-        raise UsageError(
-            f"pixel ratio {pixel_ratio:g} is out of range",
-            "--pixel-ratio",
-            "use 0.001..10000",
-        )
-    if not 0 < tolerance <= 0.2:
-        raise UsageError(
-            f"tolerance {tolerance:g} is out of range",
-            "--tolerance",
-            "use 0 < t <= 0.2",
-        )
+    wishes.check()
     configure_logging("DEBUG" if verbose else "ERROR", json=False)
     with tempfile.TemporaryDirectory(prefix="clemd-") as folder:
-        found = _register(
-            em, lm, Path(folder), engine, pixel_ratio, device, out, tolerance
-        )
+        found, stated = _register(em, lm, Path(folder), wishes, out)
     sys.stdout.write(
-        json.dumps(found.to_contract()) + "\n" if as_json else _in_words(found)
+        json.dumps(found.to_contract() | {"metadata_ratio": stated}) + "\n"
+        if as_json
+        else _in_words(found, stated)
     )
     return REJECTED if found.verdict is Verdict.REJECTED else 0
 
 
 def _register(
-    em: Path,
-    lm: Path,
-    cache: Path,
-    engine: str,
-    pixel_ratio: float | None,
-    device: str,
-    out: Path | None,
-    tolerance: float,
-) -> Registration:
+    em: Path, lm: Path, cache: Path, wishes: Wishes, out: Path | None
+) -> tuple[Registration, float | None]:
+    """The registration, and the pixel-size ratio that the files' metadata state."""
     started = time.perf_counter()
     em_read, lm_read = read_files([em, lm], cache)
     read_s = time.perf_counter() - started
-    from dataclasses import replace
-
     from clemd import pipeline
 
     em_image = pipeline.Loaded.from_cache(em_read.frame, cache, em_read.planes)
     lm_image = pipeline.Loaded.from_cache(lm_read.frame, cache, lm_read.planes)
+    limit_gb = wishes.memory_limit_gb
     found = pipeline.register_pair(
         em_image,
         lm_image,
         pipeline.Request(
-            engine=engine, device=device, pixel_ratio=pixel_ratio, tolerance=tolerance
+            engine=wishes.engine,
+            device=wishes.device,
+            pixel_ratio=wishes.pixel_ratio,
+            tolerance=wishes.tolerance,
+            time_limit_s=wishes.time_limit_s,
+            spent_s=time.perf_counter() - started,
+            memory_limit_bytes=None if limit_gb is None else limit_gb * 1e9,
         ),
     )
     spent = found.seconds
@@ -92,6 +108,7 @@ def _register(
         found,
         seconds=replace(spent, read=spent.read + read_s, total=spent.total + read_s),
     )
+    context = pipeline.pair_context(em_image, lm_image)
     if out is not None:
         try:
             out.mkdir(parents=True, exist_ok=True)
@@ -101,21 +118,21 @@ def _register(
                 str(out),
                 "choose another folder",
             ) from failed
-        context = pipeline.pair_context(em_image, lm_image)
         pipeline.write_first_outputs(out, em_image, lm_image, found, context)
         pipeline.write_more_outputs(out, em_image, lm_image, found, context)
-    return found
+    return found, context.metadata_ratio
 
 
-def _in_words(found: Registration) -> str:
+def _in_words(found: Registration, stated: float | None) -> str:
     lines = [f"{found.verdict.value.upper()}  (confidence {found.confidence:.2f})"]
     if found.verdict is not Verdict.REJECTED and found.error_lm_px is not None:
         um = "" if found.error_um is None else f" = {found.error_um.p95:.3g} µm"
         lines.append(f"  95 % error radius  {found.error_lm_px.p95:.2f} LM px{um}")
         mirrored = ", mirrored" if found.mirrored else ""
+        lines.append(f"  pose               turned {found.rotation_deg:.2f}°{mirrored}")
+        said = "not in the files" if stated is None else f"{stated:.4f} in the files"
         lines.append(
-            f"  pose               turned {found.rotation_deg:.2f}°{mirrored}, "
-            f"pixel-size ratio {found.pixel_size_ratio:.4f}"
+            f"  pixel-size ratio   {found.pixel_size_ratio:.4f} measured, {said}"
         )
     lines += [f"  {reason}" for reason in found.reasons]
     lines += [f"  warning: {warning}" for warning in found.warnings]

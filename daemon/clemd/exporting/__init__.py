@@ -8,10 +8,12 @@ from ._bigwarp import write_bigwarp
 from ._context import Colour, LightLayer, PairContext, PixelUm, Plane
 from ._itk import write_itk
 from ._layer import LayerFacts, write_layer
+from ._outline import write_outline
 from ._overlay import write_overlay
 from ._preview import write_checkerboard, write_preview
 from ._report import write_report
 from ._transform_json import describe_transform, write_transform_json
+from ._votes import write_vote_map
 
 __all__ = [
     "Colour",
@@ -25,8 +27,10 @@ __all__ = [
     "write_checkerboard",
     "write_itk",
     "write_layer",
+    "write_outline",
     "write_overlay",
     "write_preview",
     "write_report",
     "write_transform_json",
+    "write_vote_map",
 ]

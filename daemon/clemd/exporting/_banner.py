@@ -38,13 +38,23 @@ def radius_text(registration: Registration) -> str:
     return ""
 
 
+def letter_px(width_px: int) -> float:
+    """Height of a capital letter on a picture `width_px` wide."""
+    return min(18.0, max(9.0, width_px / 60))
+
+
+def banner_rows(width_px: int) -> int:
+    """Height of the strip above a picture `width_px` wide."""
+    return round(2.4 * letter_px(width_px))
+
+
 def with_banner(
     picture: GreyImage, registration: Registration, title: str
 ) -> GreyImage:
     """`picture` below a strip with the verdict (left) and the title (right)."""
     width = picture.shape[1]
-    letter = min(18.0, max(9.0, width / 60))
-    strip = np.empty((round(2.4 * letter), width, 3), np.uint8)
+    letter = letter_px(width)
+    strip = np.empty((banner_rows(width), width, 3), np.uint8)
     strip[:] = _COLOURS[registration.verdict][::-1]
     base, gap = 1.7 * letter, letter
     verdict = fit_text(verdict_line(registration), letter, width - 2 * gap)
@@ -59,7 +69,7 @@ def with_banner(
 def draw_scale_bar(picture: GreyImage, bar: ScaleBar) -> None:
     """Draw the bar with its label at the lower right."""
     height, width = picture.shape[:2]
-    letter = min(18.0, max(9.0, width / 60))
+    letter = letter_px(width)
     text_width = text_size(bar.label, letter)[0]
     box_width = max(bar.length_px, text_width) + 2 * letter
     _darken(picture, width - box_width, height - 3.4 * letter, width, height)
@@ -78,7 +88,7 @@ def draw_error_circle(picture: GreyImage, radius_px: float) -> None:
     A radius too small to see is drawn as a ring of 3 px: never smaller than true.
     """
     height, width = picture.shape[:2]
-    letter = min(18.0, max(9.0, width / 60))
+    letter = letter_px(width)
     shown = max(3.0, radius_px)
     side = 2 * shown + 2 * letter
     if side > min(height, width) / 3:

@@ -16,7 +16,15 @@ from clemd.model import Matrix3, Registration, Verdict
 
 from ._atomic import write_bytes
 from ._banner import draw_error_circle, draw_scale_bar, with_banner
-from ._colouring import choose_colours, grey_of, lay_over, mix, structure_index
+from ._beside import write_beside
+from ._colouring import (
+    choose_colours,
+    grey_of,
+    is_reflected,
+    lay_over,
+    mix,
+    structure_index,
+)
 from ._context import LightLayer, PixelUm, Plane
 from ._contrast import GreyImage
 from ._layer import encode_png
@@ -70,7 +78,8 @@ def write_checkerboard(
 ) -> None:
     """Write a PNG of EM and LM in alternate fields: edges run on if it is right.
 
-    `fields` is their number along the longer side.
+    `fields` is their number along the longer side. The other two pictures to check a
+    registration with, tile votes and outline, go beside it (`write_beside`).
 
     Raises:
         OSError: the file cannot be written.
@@ -85,6 +94,16 @@ def write_checkerboard(
         picture = _checkered(scene, lm_layers, fields)
         _annotate(picture, scene, registration, em_pixel_um)
     write_bytes(path, encode_png(with_banner(picture, registration, title)))
+    write_beside(
+        path.parent,
+        em,
+        lm_layers,
+        registration,
+        em_pixel_um=em_pixel_um,
+        title=title,
+        max_side=max_side,
+        info_bar_rows=info_bar_rows,
+    )
 
 
 def _shown_matrix(registration: Registration) -> Matrix3 | None:
@@ -122,7 +141,10 @@ def _draw_bar(
 
 def _checkered(scene: Scene, layers: Sequence[LightLayer], fields: int) -> GreyImage:
     chosen = structure_index(layers)
-    light = mix([scene.light[chosen]], [(255, 255, 255)])
+    if is_reflected(layers[chosen]):
+        light = mix([scene.light[chosen]], [(255, 255, 255)])
+    else:  # labels: any one of them may be all but empty
+        light = mix(scene.light, scene.colours)
     height, width = scene.em.shape
     side = max(8, round(max(height, width) / fields))
     y, x = np.ogrid[:height, :width]

@@ -3,39 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from html import escape
 from pathlib import Path
 
-from clemd.model import Registration, Verdict
+from clemd.model import Registration, Verdict, display_name
 
 from ._atomic import write_text
-from ._banner import radius_text
-from ._context import PairContext, PixelUm
+from ._beside import OUTLINE_FILE, VOTES_FILE
+from ._context import PairContext
+from ._report_circle import circle_svg, grid_step_lm_px
+from ._report_pictures import figure
+from ._report_style import STYLE
+from ._report_tables import Rows, image_lines, making_rows, pose_rows
+from ._report_words import (
+    HEADLINES,
+    NEXT_STEPS,
+    how_sure,
+    radius_sentence,
+    votes_legend,
+)
+from ._votes import strip_rows
 
-_HEADLINES = {
-    Verdict.ACCEPTED: "Accepted: the overlay may be used.",
-    Verdict.REVIEW: "Review: look at the overlay before you use it.",
-    Verdict.REJECTED: "Rejected: the images are not registered.",
-}
+_BESIDE = {"votes": VOTES_FILE, "outline": OUTLINE_FILE}
 _CAPTIONS = {
-    "preview": "EM in grey, light microscope channels in colour.",
-    "checkerboard": "EM and light microscope in alternate fields: "
-    "edges run on across the borders where the overlay is right.",
+    "preview": ("Overlay", "EM in grey, light microscope in colour."),
+    "checkerboard": (
+        "Checkerboard",
+        "EM and light in turn: edges run on where it is right.",
+    ),
+    "votes": (
+        "Tile votes",
+        "Each part of the EM was asked alone where it fits.",
+    ),
+    "outline": (
+        "Place on the map",
+        "White: the EM's edge; filled: its top left corner.",
+    ),
 }
-_STYLE = """
-:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
-body { max-width: 60rem; margin: 0 auto; padding: 1rem; }
-header { padding: .8rem 1rem; color: #fff; border-radius: .4rem; }
-header.accepted { background: #1e7a3c; }
-header.review { background: #9a5c00; }
-header.rejected { background: #aa1e24; }
-h1 { font-size: 1.4rem; margin: 0; } header p { margin: .2rem 0 0; }
-img { max-width: 100%; height: auto; } figure { margin: 1rem 0; }
-table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; padding: .2rem .8rem .2rem 0; vertical-align: top;
-  border-bottom: 1px solid #8884; overflow-wrap: anywhere; }
-th { font-weight: 600; white-space: nowrap; }
-"""
+_REJECTED_CAPTIONS = {
+    "votes": (
+        "Tile votes",
+        "Each part of the EM image was asked alone; too few agree with the best place "
+        "found, which is not shown.",
+    ),
+    "preview": ("The two images", "Each in its own frame, as they were compared."),
+}
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def write_report(
@@ -45,25 +59,33 @@ def write_report(
     *,
     images: Mapping[str, str],
 ) -> None:
-    """Write one HTML page without scripts; it refers to `images` beside it.
+    """Write one HTML page without scripts; the pictures are inside it.
 
     `images` maps a name (`preview`, `checkerboard`, or any other) to a file name
-    relative to the report's folder; they are shown in the order given.
+    relative to the report's folder; they are shown in the order given, then the
+    tile-vote map and the outline that `write_checkerboard` left beside them. Files
+    that are not there are left out. A rejected pair shows the two images apart and
+    the tile votes, never an overlay.
 
     Raises:
         OSError: the file cannot be written.
     """
+    verdict = registration.verdict
     title = f"{context.em_name} on {context.lm_name}"
     parts = [
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8">',
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>",
+        f"<title>{_safe(title)}</title><style>{STYLE}</style></head><body>",
         _header(registration, title),
-        _sentences("Why", registration.reasons),
-        _sentences("Mind", registration.warnings),
-        *(_figure(name, file) for name, file in images.items()),
-        _table(_numbers(registration, context)),
+        f'<p class="next {verdict.value}"><b>Next</b> '
+        f"<span>{escape(NEXT_STEPS[verdict])}</span></p>",
+        _why(registration),
+        _mind(registration.warnings),
+        _figures(path.parent, registration, {**images, **_BESIDE}),
+        _numbers(registration, context),
+        _files(registration, context),
         "</body></html>",
     ]
     write_text(path, "\n".join(part for part in parts if part) + "\n")
@@ -71,104 +93,108 @@ def write_report(
 
 def _header(registration: Registration, title: str) -> str:
     verdict = registration.verdict
-    line = escape(title)
-    radius = radius_text(registration)
-    if radius and verdict is not Verdict.REJECTED:
-        sure = verdict is Verdict.ACCEPTED
-        opening = "Anywhere" if sure else "If it is right, then anywhere"
-        line += (
-            f"<br>{opening} in the EM image the overlay is off by at most "
-            f"{escape(radius)} (95 % certain)."
-        )
+    radius = radius_sentence(registration)
+    line = f'<p class="radius">{_safe(radius)}</p>' if radius else ""
     return (
-        f'<header class="{verdict.value}"><h1>{_HEADLINES[verdict]}</h1>'
-        f"<p>{line}</p></header>"
+        f'<header class="{verdict.value}"><h1>{HEADLINES[verdict]}</h1>{line}'
+        f'<p class="names">{_safe(title)}</p></header>'
     )
 
 
-def _sentences(heading: str, sentences: tuple[str, ...]) -> str:
-    if not sentences:
+def _why(registration: Registration) -> str:
+    return (
+        f"<section><h2>How sure, and why</h2><p>{_safe(how_sure(registration))}</p>"
+        f"{_list(registration.reasons)}</section>"
+    )
+
+
+def _mind(warnings: tuple[str, ...]) -> str:
+    if not warnings:
         return ""
-    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
-    return f"<h2>{heading}</h2><ul>{items}</ul>"
+    return f'<section class="mind"><h2>Mind</h2>{_list(warnings)}</section>'
 
 
-def _figure(name: str, file: str) -> str:
-    caption = _CAPTIONS.get(name, name)
-    source, words = escape(file, quote=True), escape(caption)
+def _list(sentences: tuple[str, ...]) -> str:
+    items = "".join(f"<li>{_safe(sentence)}</li>" for sentence in sentences)
+    return f"<ul>{items}</ul>" if items else ""
+
+
+def _figures(
+    folder: Path, registration: Registration, images: Mapping[str, str]
+) -> str:
+    captions, verdict = _CAPTIONS, registration.verdict
+    if verdict is Verdict.REJECTED:
+        captions = _REJECTED_CAPTIONS
+        images = {name: images[name] for name in captions if name in images}
+    found = []
+    for name, file in images.items():
+        title, words = captions.get(name, (display_name(name), ""))
+        words = _safe(words)
+        if name == "votes" and registration.votes is not None:
+            words = f"{words} {votes_legend(registration)}"
+            cut = partial(strip_rows, registration)
+            found.append(figure(folder / file, title, words, cut=cut))
+        else:
+            found.append(figure(folder / file, title, words))
+    inside = "".join(found)
+    return f'<div class="pictures {verdict.value}">{inside}</div>' if inside else ""
+
+
+def _numbers(registration: Registration, context: PairContext) -> str:
+    pose = pose_rows(registration, context)
+    making = making_rows(registration, context)
+    if not pose:
+        half = (len(making) + 1) // 2
+        return (
+            f'<div class="figures two"><div>{_table("Made by", making[:half])}</div>'
+            f"<div>{_table('', making[half:])}</div></div>"
+        )
+    circle = _circle(registration, context)
+    columns = "figures" if circle else "figures two"
     return (
-        f'<figure><img src="{source}" alt="{words}">'
-        f"<figcaption>{words}</figcaption></figure>"
+        f'<div class="{columns}"><div>{_table("Pose", pose)}</div>'
+        f"<div>{_table('Made by', making)}</div>{circle}</div>"
     )
 
 
-def _table(rows: list[tuple[str, str]]) -> str:
+def _files(registration: Registration, context: PairContext) -> str:
+    """Both inputs beside each other, each with the hash that names its content."""
+    columns = "".join(
+        f"<div><h2>{side} image</h2><p>{_safe(line)}</p>"
+        f'<p class="hash">SHA-256 {_safe(sha256 or "unknown")}</p></div>'
+        for side, line, sha256 in zip(
+            ("EM", "LM"),
+            image_lines(context),
+            registration.input_sha256,
+            strict=True,
+        )
+    )
+    return f'<div class="files">{columns}</div>'
+
+
+def _table(heading: str, rows: Rows) -> str:
     cells = "".join(
-        f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>'
+        f'<tr><th scope="row">{_safe(name)}</th><td>{_safe(value)}</td></tr>'
         for name, value in rows
     )
-    return f"<h2>Numbers</h2><table>{cells}</table>"
+    return f"<h2>{heading or '&nbsp;'}</h2><table>{cells}</table>"
 
 
-def _numbers(registration: Registration, context: PairContext) -> list[tuple[str, str]]:
-    rows = [("Confidence", f"{registration.confidence:.2f}")]
-    if registration.verdict is not Verdict.REJECTED:
-        rows += _pose_rows(registration, context)
-    rows += [
-        ("EM image", _image(context.em_name, context.em_shape, context.em_pixel_um)),
-        ("LM image", _image(context.lm_name, context.lm_shape, context.lm_pixel_um)),
-        ("EM SHA-256", registration.input_sha256[0] or "unknown"),
-        ("LM SHA-256", registration.input_sha256[1] or "unknown"),
-        ("LM channel used", registration.channel or "not stated"),
-        ("Engine", _engine(registration)),
-        ("Device", registration.device),
-        ("Time", f"{registration.seconds.total:.1f} s"),
-    ]
-    if registration.highest_temperature_c is not None:
-        rows.append(
-            ("Highest temperature", f"{registration.highest_temperature_c:.0f} °C")
-        )
-    if registration.throttled_s:
-        rows.append(("Device slowed itself", f"{registration.throttled_s:.1f} s"))
-    if context.registration_id:
-        rows.append(("Registration", context.registration_id))
-    return rows
+def _circle(registration: Registration, context: PairContext) -> str:
+    error = registration.error_lm_px
+    if error is None or registration.verdict is Verdict.REJECTED:
+        return ""
+    cell = f"{grid_step_lm_px(error):g} LM px"
+    if context.lm_pixel_um is not None:
+        side_um = grid_step_lm_px(error) * context.lm_pixel_um[0]
+        cell += f" ({side_um:.3g} µm)"
+    return (
+        f'<div class="circle"><h2>Error radius</h2>{circle_svg(error)}'
+        f"<p>To scale; one cell is {cell}. Solid: holds the true place of any EM "
+        "point, 95 % certain. Dashed: typical.</p></div>"
+    )
 
 
-def _engine(registration: Registration) -> str:
-    named = f"{registration.engine} {registration.engine_version}".strip()
-    return named or "not stated"
-
-
-def _pose_rows(
-    registration: Registration, context: PairContext
-) -> list[tuple[str, str]]:
-    rows: list[tuple[str, str]] = []
-    if registration.error_lm_px is not None:
-        p50, p95 = registration.error_lm_px.p50, registration.error_lm_px.p95
-        rows.append(("Error in LM px", f"{p50:.2f} (typical), {p95:.2f} (95 %)"))
-    if registration.error_um is not None:
-        p50, p95 = registration.error_um.p50, registration.error_um.p95
-        rows.append(("Error in µm", f"{p50:.3g} (typical), {p95:.3g} (95 %)"))
-    if registration.rotation_deg is not None:
-        turn = f"{registration.rotation_deg:.2f}° clockwise"
-        rows.append(("Rotation EM to LM", turn))
-    if registration.mirrored is not None:
-        rows.append(("Mirrored", "yes" if registration.mirrored else "no"))
-    if registration.pixel_size_ratio is not None:
-        rows.append(("Pixel-size ratio", _ratio(registration, context)))
-    return [*rows, ("Model", registration.model.value)]
-
-
-def _ratio(registration: Registration, context: PairContext) -> str:
-    measured = f"{registration.pixel_size_ratio:.4f} measured"
-    if context.metadata_ratio is None:
-        return measured
-    return f"{measured}, {context.metadata_ratio:.4f} by the files' metadata"
-
-
-def _image(name: str, shape: tuple[int, int], pixel_um: PixelUm | None) -> str:
-    size = f"{name}, {shape[1]} × {shape[0]} px"
-    if pixel_um is None:
-        return f"{size}, pixel size unknown"
-    return f"{size}, {pixel_um[0]:.5g} µm per px"
+def _safe(text: str) -> str:
+    """Metadata on the page: no markup, no control signs, no turned reading order."""
+    return escape(display_name(text), quote=True)

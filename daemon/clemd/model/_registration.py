@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -61,6 +61,55 @@ class Timing:
     total: float = 0.0
 
 
+class TileState(StrEnum):
+    """What one tile of the EM image says about the place that was judged."""
+
+    AGREES = "agrees"
+    """Left to itself it finds the same place."""
+    ELSEWHERE = "elsewhere"
+    """It fits better somewhere else nearby."""
+    UNASKED = "unasked"
+    """Too little structure to ask, or off the LM map."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TileVote:
+    """One tile's vote."""
+
+    x_em_px: float
+    """Centre of the tile; EM px, pixel centres."""
+    y_em_px: float
+    state: TileState
+    dx_lm_px: float = 0.0
+    """Shift that would suit this tile better; 0 where it was not asked."""
+    dy_lm_px: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TileVotes:
+    """The tiles the EM image was cut into, row by row, and how they voted."""
+
+    rows: int
+    columns: int
+    tile_width_em_px: float
+    """All tiles are of one size; those on the last row and column may stick out."""
+    tile_height_em_px: float
+    reach_lm_px: float
+    """How far around its place each tile was looked for."""
+    chance: float
+    """Share of asked tiles that would agree if they knew nothing."""
+    tiles: tuple[TileVote, ...]
+
+    def count(self, state: TileState) -> int:
+        """How many tiles are of `state`."""
+        return sum(tile.state is state for tile in self.tiles)
+
+    @property
+    def asked(self) -> int:
+        """How many tiles had enough structure to be asked."""
+        return len(self.tiles) - self.count(TileState.UNASKED)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
     """One EM image laid on one LM image: matrix, error, verdict and provenance."""
@@ -92,6 +141,9 @@ class Registration:
     warnings: tuple[str, ...] = ()
     evidence: dict[str, float] = field(default_factory=dict)
     """The witnesses' numbers behind the verdict."""
+    votes: TileVotes | None = None
+    """Where the EM image agrees with the place that was judged, tile by tile; also
+    there if rejected, where it shows why. None: the engine asks no tiles."""
     channel: str = ""
     """LM channel(s) that carried the structure."""
     input_sha256: tuple[str, str] = ("", "")
@@ -128,10 +180,17 @@ class Registration:
             "reasons": list(self.reasons),
             "warnings": list(self.warnings),
             "evidence": dict(self.evidence),
+            "votes": None if self.votes is None else _votes(self.votes),
             "input_sha256": list(self.input_sha256),
             "highest_temperature_c": self.highest_temperature_c,
             "throttled_s": self.throttled_s,
         }
+
+
+def _votes(votes: TileVotes) -> dict[str, Any]:
+    return asdict(votes) | {
+        "tiles": [asdict(t) | {"state": t.state.value} for t in votes.tiles]
+    }
 
 
 def _radius(error: ErrorRadius | None) -> dict[str, float] | None:

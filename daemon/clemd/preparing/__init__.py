@@ -2,6 +2,6 @@
 
 from ._channels import structure_channels
 from ._masks import content_mask
-from ._prepare import prepare
+from ._prepare import prepare, working_px
 
-__all__ = ["content_mask", "prepare", "structure_channels"]
+__all__ = ["content_mask", "prepare", "structure_channels", "working_px"]

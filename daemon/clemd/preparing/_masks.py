@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 
 from clemd.model import BoolImage
 
+from ._rims import Rims, find_rims
+
 MOST_BORDER = 0.7
 """An image emptier than this is taken as content: nearly all black is a dark field."""
 SURROUND_LEVEL = 0.08
@@ -19,42 +22,76 @@ SOLID = 0.95
 """A camera field is convex: its area over its hull's."""
 PADDED_SOLID = 0.9
 """A padded picture fills at least this share of its hull."""
-BEYOND_BAR = 0.3
-"""Most of an equal block beyond a bar that may have the bar's own two values."""
+NEARLY_EVEN = 0.025
+"""Padding after JPEG varies by less than this share of the grey range."""
+IN_OUTLINE = 0.15
+"""Most of what is taken for padding that may lie within the picture's outline."""
+STRAIGHT = 0.004
+"""How far an outline may leave its polygon, as a share of its length."""
 _KERNEL = np.ones((5, 5), np.uint8)
 
 
-def content_mask(image: NDArray[Any], info_bar_rows: int = 0) -> BoolImage:
+def content_mask(
+    image: NDArray[Any], info_bar_rows: int = 0, rims: Rims | None = None
+) -> BoolImage:
     """True on specimen.
 
-    False on values that are not numbers, the `info_bar_rows` at the bottom, exactly
-    flat areas that touch the rim (padding, borders), and rows at the top or bottom
-    made of two grey values (a bar the metadata do not mention).
+    False on values that are not numbers, the `info_bar_rows` at the bottom, bars and
+    borders at the four sides (`rims`, found here if not given), and even areas that
+    touch the rim and leave a picture with straight sides (padding, turned or not).
 
     `image` is (height, width) of any real type.
     """
     height = image.shape[0]
     mask = np.isfinite(image) if image.dtype.kind == "f" else np.ones(image.shape, bool)
-    if info_bar_rows:
-        mask[height - info_bar_rows :] = False
-    body = image[: height - info_bar_rows] if info_bar_rows else image
-    keep = mask[: body.shape[0]]
-    keep &= ~_flat_rim(body)
-    top, bottom = _bar_rows(body)
-    keep[:top] = False
-    keep[body.shape[0] - bottom :] = False
+    mask[height - info_bar_rows :] = False
+    body = image[: height - info_bar_rows]
+    if rims is None:
+        rims = find_rims(body)
+    keep = np.zeros(body.shape, bool)
+    inner = rims.cut(body)
+    rims.cut(keep)[:] = ~_flat_rim(inner) if inner.size else False
+    mask[: body.shape[0]] &= keep
     return mask
 
 
 def _flat_rim(image: NDArray[Any]) -> BoolImage:
     values = np.nan_to_num(image.astype(np.float32))
-    flat = cv2.dilate(values, _KERNEL) == cv2.erode(values, _KERNEL)
-    if flat.mean() < 0.002:
-        return np.zeros(image.shape, bool)
-    touching = _touching_rim(flat)
-    grown = cv2.dilate(touching.astype(np.uint8), _KERNEL) > 0
-    is_padding = grown.mean() < MOST_BORDER and _is_solid(~touching)
-    return grown if is_padding else np.zeros(image.shape, bool)
+    spread = cv2.dilate(values, _KERNEL) - cv2.erode(values, _KERNEL)
+    exact = _padding(spread <= 0, _is_solid)
+    if exact.any():
+        return exact
+    low, high = np.percentile(values[::4, ::4], [1, 99])
+    even = np.asarray(spread <= NEARLY_EVEN * (high - low))
+    return _padding(even, _has_straight_sides) if high > low else exact
+
+
+def _padding(flat: BoolImage, is_picture: Callable[[BoolImage], bool]) -> BoolImage:
+    """The parts of `flat` at the rim, if what they leave is a picture."""
+    if flat.mean() >= 0.002:
+        touching = _touching_rim(flat)
+        grown = cv2.dilate(touching.astype(np.uint8), _KERNEL) > 0
+        if grown.any() and grown.mean() < MOST_BORDER and is_picture(~touching):
+            return np.asarray(grown)
+    return np.zeros(flat.shape, bool)
+
+
+def _has_straight_sides(content: BoolImage) -> bool:
+    """Is `content` a rectangle, turned or not, perhaps cut by the image's rim?
+
+    Padding that is only nearly even (JPEG, noise near black) could be resin; but
+    specimens have no straight sides.
+    """
+    smooth = cv2.morphologyEx(content.astype(np.uint8), cv2.MORPH_OPEN, _KERNEL)
+    points = np.argwhere(smooth > 0)[:, ::-1].astype(np.int32)
+    if len(points) < 3:
+        return False
+    hull = cv2.convexHull(points)
+    corners = cv2.approxPolyDP(hull, STRAIGHT * cv2.arcLength(hull, True), True)
+    area = cv2.contourArea(corners)
+    # blank patches at the rim of a whole picture leave its outline as it is
+    is_beyond = area - len(points) < IN_OUTLINE * (content.size - len(points))
+    return bool(len(corners) <= 8 and len(points) > SOLID * area and is_beyond)
 
 
 def _is_solid(content: BoolImage) -> bool:
@@ -75,39 +112,6 @@ def _touching_rim(region: BoolImage) -> BoolImage:
     _, labels = cv2.connectedComponents(region.astype(np.uint8))
     rim = np.unique(np.r_[labels[0], labels[-1], labels[:, 0], labels[:, -1]])
     return np.asarray(np.isin(labels, rim[rim > 0]))
-
-
-def _bar_rows(image: NDArray[Any]) -> tuple[int, int]:
-    """Rows of a two-valued bar at the top and at the bottom (0 = none)."""
-    height = image.shape[0]
-    found = []
-    for rows in (range(height), range(height - 1, -1, -1)):
-        inside, misses = 0, 0
-        for y in rows:
-            if inside + misses > 0.35 * height:
-                break
-            if _is_two_valued(image[y]):
-                inside, misses = inside + 1 + misses, 0
-            else:
-                misses += 1
-                if misses > 2:
-                    break
-        bar = inside + 1 if 8 <= inside <= 0.3 * height else 0
-        found.append(bar if bar and _stands_out(image, rows, bar) else 0)
-    return found[0], found[1]
-
-
-def _stands_out(image: NDArray[Any], rows: range, bar: int) -> bool:
-    """The bar's two values are rare beyond it; else it is just an even background."""
-    values, counts = np.unique(image[list(rows[:bar])], return_counts=True)
-    common = values[np.argsort(counts)[-2:]]
-    beyond = image[list(rows[bar + 2 : 2 * bar + 2])]
-    return bool(np.isin(beyond, common).mean() < BEYOND_BAR)
-
-
-def _is_two_valued(row: NDArray[Any]) -> bool:
-    counts = np.sort(np.unique(row, return_counts=True)[1])
-    return len(counts) == 1 or counts[-2:].sum() > 0.7 * len(row)
 
 
 def camera_field(grey: NDArray[np.uint8], mask: BoolImage) -> BoolImage:

@@ -19,12 +19,15 @@ from clemd.geometry import binning
 from clemd.model import BoolImage, FloatImage, PreparedImage
 
 from ._masks import camera_field, content_mask, strips
+from ._rims import find_rims
 
 WORKING_SIDE_PX = 2048
 """Longest side prepared when nothing is known about the resolution."""
 LEAST_SIDE_PX = 24
 LEAST_CONTENT = 0.05
 """Share of an image that must be specimen."""
+ONE_GREY = 0.998
+"""Share of exactly equal px above which nothing can be told from the rest."""
 STRIP_BYTES = 32 << 20
 
 
@@ -35,12 +38,14 @@ def prepare(
     info_bar_rows: int = 0,
     label: str = "",
     content_key: str = "",
+    merge: bool = False,
 ) -> PreparedImage:
     """Mask, average down and equalise the planes of one image.
 
     `planes` are (height, width) arrays of any real type (memory maps are read once,
     strip by strip). `reduction` is how many stored px make one working px; None
-    brings the longest side to at most 2048 px.
+    brings the longest side to at most 2048 px. `merge` makes one layer of all planes,
+    their mean (a grey picture stored in colours).
 
     Raises:
         RegistrationRefusedError: too small, constant, empty, or not numbers.
@@ -50,9 +55,10 @@ def prepare(
     layers: list[FloatImage] = []
     masks: list[BoolImage] = []
     wide: list[BoolImage] = []
-    for plane in planes:
-        small, valid = _average(plane, bin_px)
-        mask = content_mask(small, -(-info_bar_rows // bin_px)) & valid
+    for group in [planes] if merge else [[plane] for plane in planes]:
+        small, valid = _average(group, bin_px)
+        rims = find_rims(group[0][: height - info_bar_rows]).binned(bin_px)
+        mask = content_mask(small, -(-info_bar_rows // bin_px), rims) & valid
         grey = _stretch(small, mask)
         if grey is None:
             continue
@@ -61,7 +67,8 @@ def prepare(
         layers.append(_equalise(grey))
     if not layers:
         raise RegistrationRefusedError(
-            "the image is constant: nothing to register; check detector and blanking"
+            "the image is constant (empty or saturated): nothing to register; check "
+            "detector, gain and blanking"
         )
     mask, wide_mask = _all(masks), _all(wide)
     if mask.mean() < LEAST_CONTENT:
@@ -80,6 +87,12 @@ def prepare(
         label=label,
         content_key=content_key,
     )
+
+
+def working_px(height: int, width: int, reduction: float | None) -> int:
+    """Px of one layer that `prepare` makes of an image of this size."""
+    bin_px = _bin_size(max(height, 1), max(width, 1), reduction)
+    return (height // bin_px) * (width // bin_px)
 
 
 def _check_shape(planes: Sequence[NDArray[Any]]) -> tuple[int, int]:
@@ -109,16 +122,16 @@ def _bin_size(height: int, width: int, reduction: float | None) -> int:
     return int(max(1, min(np.floor(max(reduction, 1.0)), most)))
 
 
-def _average(plane: NDArray[Any], bin_px: int) -> tuple[FloatImage, BoolImage]:
-    """Block means (height // bin, width // bin) and where they are numbers."""
-    height, width = plane.shape
+def _average(
+    planes: Sequence[NDArray[Any]], bin_px: int
+) -> tuple[FloatImage, BoolImage]:
+    """Block means over all `planes`, (height // bin, width // bin); where numbers."""
+    height, width = planes[0].shape
     rows, columns = height // bin_px, width // bin_px
     small = np.empty((rows, columns), np.float32)
     per_strip = max(1, STRIP_BYTES // max(1, width * 4 * bin_px))
     for start, stop in strips(rows, per_strip):
-        block = plane[start * bin_px : stop * bin_px, : columns * bin_px]
-        part = np.array(block, dtype=np.float32)  # a copy: the plane may be a map
-        part[~np.isfinite(part)] = np.nan
+        part = _mean_of(planes, np.s_[start * bin_px : stop * bin_px], columns * bin_px)
         small[start:stop] = (
             part
             if bin_px == 1
@@ -129,6 +142,16 @@ def _average(plane: NDArray[Any], bin_px: int) -> tuple[FloatImage, BoolImage]:
     return small, valid
 
 
+def _mean_of(planes: Sequence[NDArray[Any]], rows: slice, columns: int) -> FloatImage:
+    part = np.array(planes[0][rows, :columns], np.float32)  # a copy: may be a map
+    for plane in planes[1:]:
+        part += plane[rows, :columns]
+    if len(planes) > 1:
+        part /= len(planes)
+    part[~np.isfinite(part)] = np.nan
+    return part
+
+
 def _stretch(small: FloatImage, mask: BoolImage) -> NDArray[np.uint8] | None:
     """8-bit between the 0.5 and 99.5 percentile of the specimen; None if constant."""
     inside = small[mask]
@@ -137,10 +160,16 @@ def _stretch(small: FloatImage, mask: BoolImage) -> NDArray[np.uint8] | None:
     low, high = np.percentile(inside[:: max(1, inside.size // 200_000)], [0.5, 99.5])
     if not high > low:
         low, high = float(inside.min()), float(inside.max())
-    if not high > low:
+    if not high > low or _is_one_grey(inside):
         return None
     scaled = np.clip((small - low) / (high - low), 0, 1)
     return np.asarray(np.round(255 * scaled), np.uint8)
+
+
+def _is_one_grey(inside: FloatImage) -> bool:
+    """Is all but a trace of the specimen exactly one grey (saturated, blanked)?"""
+    edge = float(np.median(inside))
+    return bool((inside == edge).mean() > ONE_GREY)
 
 
 def _middle(grey: NDArray[np.uint8], mask: BoolImage) -> np.uint8:

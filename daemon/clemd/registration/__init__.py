@@ -8,5 +8,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from ._engine import Engine, EngineContext
 from ._engines import engine_named, resolve_device
+from ._limits import Limits
 
-__all__ = ["Engine", "EngineContext", "engine_named", "resolve_device"]
+__all__ = ["Engine", "EngineContext", "Limits", "engine_named", "resolve_device"]

@@ -7,18 +7,16 @@ import math
 import numpy as np
 
 from clemd.geometry import PoseParts, corner_errors, decompose
-from clemd.model import Matrix, PosePrior, TransformModel
+from clemd.model import Matrix, PosePrior, TileVotes
 
-from ._images import STIFFNESS, Images, Pose, between, middle_of
+from ._finding import lead
+from ._images import Images, Pose, between, middle_of
 from ._movement import MovementFit
 from ._search import Candidate
 from ._sharpening import Sharp
-from ._uncertainty import bootstrap
-from ._witnesses import field_witnesses, mind_witness
+from ._witnesses import field_witnesses, mind_witness, tile_votes
 
 JUDGE_EM_PX, JUDGE_LM_PX = 320, 900
-OTHER_PLACE = 0.05
-"""A pose is another place when its corners differ by this share of the EM width."""
 OTHER_TURN_DEG = 25.0
 
 
@@ -48,13 +46,6 @@ def gather_evidence(
         between(em_half, lm_half, [sharp.matrix])[0],
         images.device,
     )
-    spread = bootstrap(
-        sharp.surfaces,
-        sharp.em.shape,
-        affine=sharp.model is TransformModel.AFFINE,
-        stiffness=STIFFNESS,
-        seed=seed,
-    )
     width_lm = images.em.full_shape[1] * parts.scale
     prior_error = (
         0.0
@@ -68,7 +59,10 @@ def gather_evidence(
         "spread_lm_px": seen["spread_px"] * r,
         "halves_lm_px": seen["halves_px"] * r,
         "model_lm_px": _model_doubt(sharp) * sharp.pitch_lm_px,
-        "bootstrap_lm_px": spread.rms_px * sharp.pitch_lm_px,
+        "bootstrap_lm_px": sharp.noise_px * sharp.pitch_lm_px,
+        "opinions_lm_px": sharp.opinion.apart_lm_px,
+        "information_bits": sharp.opinion.bits,
+        "information_z": sharp.opinion.standing,
         "pitch_lm_px": sharp.pitch_lm_px,
         "judged_pitch_lm_px": r,
         "width_lm_px": width_lm,
@@ -77,9 +71,16 @@ def gather_evidence(
         "shear_deg": abs(parts.shear_deg),
         "affine_gain": sharp.affine_gain,
         "prior_log_error": prior_error,
-        "basin_ratio": _basin_ratio(poses, sharp.matrix, images.em.full_shape),
+        "basin_ratio": lead(poses, sharp.matrix, images.em.full_shape),
         "null_ratio": _null_ratio(candidates, parts),
     }
+
+
+def gather_votes(images: Images, matrix: Matrix) -> TileVotes:
+    """The tile vote behind `hits`, for the eye; looks at the grids judged on."""
+    ratio = 1 / decompose(matrix, middle_of(images.em.full_shape)).scale
+    em, lm = images.at(ratio, images.reduction(ratio, JUDGE_EM_PX, JUDGE_LM_PX))
+    return tile_votes(em, lm, between(em, lm, [matrix])[0])
 
 
 def _model_doubt(sharp: Sharp) -> float:
@@ -88,19 +89,6 @@ def _model_doubt(sharp: Sharp) -> float:
     still = np.eye(3)
     moved = corner_errors(free.matrices[0].cpu().numpy(), still, sharp.em.shape)
     return float(np.sqrt(np.mean(moved**2)))
-
-
-def _basin_ratio(poses: list[Pose], matrix: Matrix, shape: tuple[int, int]) -> float:
-    """Merit at the winner's place against the best other place."""
-    width = shape[1] * decompose(matrix, middle_of(shape)).scale
-    here = there = 0.0
-    for pose in poses:
-        gap = float(corner_errors(pose.matrix, matrix, shape).mean()) / width
-        if gap < OTHER_PLACE:
-            here = max(here, pose.merit)
-        else:
-            there = max(there, pose.merit)
-    return here / max(there, 0.05)
 
 
 def _null_ratio(candidates: list[Candidate], parts: PoseParts) -> float:

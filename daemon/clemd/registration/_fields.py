@@ -27,6 +27,8 @@ RHO_PX = 1.0
 """Smoothing of the structure tensor."""
 LOCAL_PX = 11.0
 """Radius over which the local gradient level is taken."""
+POOLED_VALID = 0.7
+"""Least valid part of a pooled pixel."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +71,25 @@ def field_of(
     return Field(z=z, from_full=compose(grid, image.from_full))
 
 
+def pooled(field: Field, factor: float) -> Field:
+    """`field` on a grid `factor` times coarser.
+
+    Edges found finely and compared coarsely tell places apart far better than edges
+    found coarsely: which way the fine ones run survives the averaging.
+    """
+    if factor <= 1.05:
+        return field
+    shape = (round(field.shape[0] / factor), round(field.shape[1] / factor))
+    smooth = blur(field.z[None, :2], 0.4 * factor)
+    z = nn.interpolate(smooth, size=shape, mode="bilinear", align_corners=False)[0]
+    share = nn.interpolate(field.z[None, 2:], size=shape, mode="area")[0]
+    valid = (share > POOLED_VALID).float()
+    grid = resizing(field.shape, shape)
+    return Field(
+        z=torch.cat([z * valid, valid]), from_full=compose(grid, field.from_full)
+    )
+
+
 def double_angle(layers: Tensor, valid: Tensor, sigma: float, rho: float) -> Tensor:
     """Field of `layers` (channels, height, width), whose tensors are summed.
 
@@ -90,12 +111,26 @@ def double_angle(layers: Tensor, valid: Tensor, sigma: float, rho: float) -> Ten
     power, cosine, sine = tensor[:, :1], tensor[:, 1:2], tensor[:, 2:]
     present = power[(mask > 0) & (power > 1e-12)]
     level = present.median() if present.numel() else power.new_tensor(1e-9)
-    local = blur(power * mask, LOCAL_PX) / (blur(mask, LOCAL_PX) + 1e-3)
+    local = _local_mean(power, mask)
     gain = mask / (power + 0.5 * local + 0.5 * level + 1e-12)
     z = torch.cat([cosine, sine], 1) * gain
     count = mask.sum().clamp(min=1.0)
     z = z - (z.sum((2, 3), keepdim=True) / count) * mask
     return torch.cat([z, mask], 1)[0]
+
+
+def _local_mean(power: Tensor, mask: Tensor) -> Tensor:
+    """Mean of the valid `power` around each px; so smooth that 4x4 blocks do."""
+    h, w = power.shape[-2:]
+    blocks = nn.avg_pool2d(
+        torch.cat([power * mask, mask], 1), 4, ceil_mode=True, count_include_pad=False
+    )
+    wide = blur(blocks, LOCAL_PX / 4)
+    level = wide[:, :1] / (wide[:, 1:] + 1e-3)
+    grown = nn.interpolate(
+        level, scale_factor=4.0, mode="bilinear", align_corners=False
+    )
+    return grown[..., :h, :w]
 
 
 def _layer_weights(tensor: Tensor, mask: Tensor) -> Tensor:

@@ -12,20 +12,30 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clemd.model import PosePrior, PreparedImage
+from clemd.geometry import corner_errors, decompose
+from clemd.model import Matrix, PosePrior, PreparedImage
 
 from ._engine import EngineContext
-from ._images import Images, Pose, between, refine
+from ._fields import pooled
+from ._images import Images, Pose, between, middle_of, refine
 from ._search import Candidate, Grid, distinct, search
 from ._surfaces import tile_surfaces
 
+CATCH_EM_PX, CATCH_LM_PX = 110, 210
+"""Every basin is first caught at this size."""
 RANK_EM_PX, RANK_LM_PX = 220, 420
+RANKED = 10
+"""Basins refined once more at the ranking's size."""
 SECOND_SMOOTHING = 2.0
 """Ranking also looks at a smoother field, less at the mercy of noise."""
 UNKNOWN_COVERAGE = (0.15, 1.2)
 """EM field / LM field searched when nothing is known of the scale."""
 BAND = 0.15
 """Half-width, in log scale, of one band of an unknown scale."""
+OTHER_PLACE = 0.05
+"""A pose is another place when its corners differ by this share of the EM width."""
+LEAST_MERIT = 0.05
+"""A rival is never taken as weaker than this."""
 MOST_POSES = 24
 """Poses refined when the scale is unknown."""
 
@@ -40,6 +50,8 @@ class Effort:
     """Longest side of the map."""
     lm_least_px: float
     """A small EM field in a large map must not shrink the map below this."""
+    finer: float
+    """The fields are made this much finer, then pooled."""
     rotation_step_deg: float
     scale_step: float
     basins: int
@@ -47,21 +59,23 @@ class Effort:
 
 
 QUICK = Effort(
-    em_px=72,
-    lm_px=160,
-    lm_least_px=110,
+    em_px=64,
+    lm_px=144,
+    lm_least_px=90,
+    finer=4.0,
     rotation_step_deg=7.5,
     scale_step=0.045,
     basins=24,
 )
 """Finds nearly everything in a third of the time."""
 THOROUGH = Effort(
-    em_px=128,
-    lm_px=288,
-    lm_least_px=176,
-    rotation_step_deg=5.0,
-    scale_step=0.03,
-    basins=20,
+    em_px=96,
+    lm_px=216,
+    lm_least_px=132,
+    finer=3.0,
+    rotation_step_deg=6.0,
+    scale_step=0.036,
+    basins=24,
 )
 """For what the quick search left in doubt."""
 
@@ -111,15 +125,20 @@ def bands(
 def find(
     images: Images, prior: PosePrior, effort: Effort, context: EngineContext
 ) -> tuple[list[Pose], list[Candidate], dict[str, float]]:
-    """Search, refine and rank; poses best first, all search candidates."""
+    """Search, refine and rank; poses best first, all search candidates.
+
+    What the prior rules out is searched as well: it cannot win, but the verdict must
+    hear of it if it fits better.
+    """
     t0 = time.perf_counter()
     poses: list[Pose] = []
     everything: list[Candidate] = []
     for band in bands(images.em, images.lm, prior, effort):
         for masks in images.variants():
-            found = search_band(masks, band, prior, effort, context)
+            found = search_band(masks, band, effort, context)
             keep = band.keep if masks is images else band.keep // 2
-            poses += [Pose(c.matrix, c, band.ratio) for c in distinct(found, keep)]
+            allowed = [c for c in found if _is_allowed(c, prior)]
+            poses += [Pose(c.matrix, c, band.ratio) for c in distinct(allowed, keep)]
             everything += found
     if prior.pixel_size_ratio is None:
         poses = sorted(poses, key=lambda p: -p.candidate.score)[:MOST_POSES]
@@ -133,48 +152,57 @@ def find(
 
 
 def search_band(
-    images: Images,
-    band: Band,
-    prior: PosePrior,
-    effort: Effort,
-    context: EngineContext,
+    images: Images, band: Band, effort: Effort, context: EngineContext
 ) -> list[Candidate]:
     """Every pose of one band."""
-    r = images.reduction(band.ratio, effort.em_px, effort.lm_px)
-    r = min(r, max(1.0, max(images.lm.full_shape) / effort.lm_least_px))
-    em, lm = images.at(band.ratio, r)
+    coarse = images.reduction(band.ratio, effort.em_px, effort.lm_px)
+    coarse = min(coarse, max(1.0, max(images.lm.full_shape) / effort.lm_least_px))
+    fine = max(1.0, coarse / effort.finer)
+    em, lm = (pooled(f, coarse / fine) for f in images.at(band.ratio, fine))
     steps = np.linspace(
         -band.half_width,
         band.half_width,
         1 + 2 * math.ceil(band.half_width / band.scale_step),
     )
-    low, high = prior.rotation_deg
-    turns = np.arange(0.0, 180.0, band.rotation_step_deg)
     grid = Grid(
-        rotations_deg=tuple(turns),
+        rotations_deg=tuple(np.arange(0.0, 180.0, band.rotation_step_deg)),
         scales=tuple(np.exp(steps)),
-        mirrors=(False, True) if prior.mirror is None else (prior.mirror,),
+        mirrors=(False, True),
     )
-    found = search(em, lm, grid, context.breathe)
-    if high - low >= 360:
-        return found
-    return [c for c in found if _within(c.rotation_deg, low, high)]
+    return search(em, lm, grid, context.breathe)
 
 
-def _within(angle: float, low: float, high: float) -> bool:
-    return (angle - low) % 360 <= high - low
+def _is_allowed(candidate: Candidate, prior: PosePrior) -> bool:
+    low, high = prior.rotation_deg
+    turned = high - low >= 360 or (candidate.rotation_deg - low) % 360 <= high - low
+    return turned and prior.mirror in (None, candidate.mirrored)
 
 
 def rank(images: Images, poses: list[Pose], prior: PosePrior) -> None:
-    """Refine every pose of one band and score what they reach."""
+    """Refine every pose of one band and score what they reach.
+
+    All are caught coarsely; the best of them are refined once more.
+    """
     ratio = poses[0].ratio
-    r = images.reduction(ratio, RANK_EM_PX, RANK_LM_PX)
-    em, lm = images.at(ratio, r)
+    coarse = images.reduction(ratio, CATCH_EM_PX, CATCH_LM_PX)
+    fine = images.reduction(ratio, RANK_EM_PX, RANK_LM_PX)
+    _move(images, poses, coarse, reach_px=10, capture=True)
+    score_poses(images, poses, fine, prior)
+    best = sorted(poses, key=lambda p: -p.merit)[:RANKED]
+    _move(images, best, fine, reach_px=8, capture=True)
+    score_poses(images, best, fine, prior)
+
+
+def _move(
+    images: Images, poses: list[Pose], reduction: float, *, reach_px: int, capture: bool
+) -> None:
+    em, lm = images.at(poses[0].ratio, reduction)
     start = [p.matrix for p in poses]
-    matrices, _ = refine(em, lm, start, tiles=6, reach_px=12, rounds=2, capture=True)
+    matrices, _ = refine(
+        em, lm, start, tiles=6, reach_px=reach_px, rounds=2, capture=capture
+    )
     for pose, matrix in zip(poses, matrices, strict=True):
         pose.matrix = matrix
-    score_poses(images, poses, r, prior)
 
 
 def score_poses(
@@ -192,3 +220,19 @@ def score_poses(
     area = 1.0 if known else math.sqrt(float(em.z[2].sum()))
     for pose, a, b in zip(poses, sharp.tolist(), smooth.tolist(), strict=True):
         pose.score, pose.merit = a, (a + b) * area
+
+
+def lead(poses: list[Pose], matrix: Matrix, shape: tuple[int, int]) -> float:
+    """Merit at the place of `matrix` against the best other place.
+
+    `shape` is the EM image's (height, width) as stored.
+    """
+    width = shape[1] * decompose(matrix, middle_of(shape)).scale
+    here = there = 0.0
+    for pose in poses:
+        gap = float(corner_errors(pose.matrix, matrix, shape).mean()) / width
+        if gap < OTHER_PLACE:
+            here = max(here, pose.merit)
+        else:
+            there = max(there, pose.merit)
+    return here / max(there, LEAST_MERIT)

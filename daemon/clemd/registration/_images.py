@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from clemd.geometry import compose, invert
-from clemd.model import Matrix, PreparedImage
+from clemd.model import Matrix, PreparedImage, TransformModel
 
 from ._fields import Field, field_of
 from ._movement import MovementFit
@@ -96,18 +96,21 @@ def refine(
     tiles: int,
     reach_px: int,
     rounds: int,
-    affine: bool = False,
+    model: TransformModel = TransformModel.SIMILARITY,
     capture: bool = False,
 ) -> tuple[list[Matrix], Surfaces]:
-    """Move every matrix to the nearest maximum of its summed tile surfaces."""
+    """Move every matrix to the nearest maximum of its summed tile surfaces.
+
+    `capture` searches the whole reach in the first round (similarities only).
+    """
     inner = between(em, lm, matrices)
     for turn in range(rounds):
         seen = tile_surfaces(em.z, lm.z, inner, tiles, reach_px)
         fit = MovementFit(seen, em.shape)
-        if affine:
-            moved = fit.affine(stiffness=STIFFNESS)
+        if capture and turn == 0:
+            moved = fit.similarity(capture=True)
         else:
-            moved = fit.similarity(capture=capture and turn == 0)
+            moved = fit.fit(model, stiffness=STIFFNESS)
         inner = inner @ moved.matrices
         if float(moved.largest_px.max()) < 0.02:
             break

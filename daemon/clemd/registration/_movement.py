@@ -8,18 +8,25 @@ the half-width), so that every step has the same meaning.
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import torch
+import torch.nn.functional as nn
 from torch import Tensor
 
-from ._fields import blur
+from clemd.model import TransformModel
+
 from ._surfaces import Surfaces
 
 SURFACE_BLUR_PX = 0.8
-CAPTURE_BLUR_PX = 1.2
 ITERATIONS = 14
+SETTLED_PX = 1e-3
+"""Steps below this end the climb."""
+PERSPECTIVE_PRICE = 4.0
+"""Times the stiffness: perspective is rarer than stretch and shear."""
 _BASIS = (
     torch.tensor(
         [[1, 4, 1, 0], [-3, 0, 3, 0], [3, -6, 3, 0], [-1, 3, -3, 1]],
@@ -42,7 +49,7 @@ class Movement:
 
 
 class MovementFit:
-    """Fits similarity or affine movements to a batch of tile surfaces.
+    """Fits movements of one family to a batch of tile surfaces.
 
     Source of the idea: sums of local correlation surfaces instead of their peaks
     (ensemble correlation, Meinhart, Wereley & Santiago 2000), here under a
@@ -68,8 +75,7 @@ class MovementFit:
         self.centre = centre
         self.half = max(shape) / 2
         self.xy = (surfaces.centres - centre) / self.half
-        smooth = blur(self.values, SURFACE_BLUR_PX)
-        self.coefficients = _spline_coefficients(smooth)
+        self.coefficients = _spline_coefficients(self.values, SURFACE_BLUR_PX)
 
     def similarity(self, *, capture: bool) -> Movement:
         """Turn, scale and shift; `capture` starts from an exhaustive coarse grid."""
@@ -89,30 +95,44 @@ class MovementFit:
 
     def affine(self, *, stiffness: float) -> Movement:
         """Six parameters; leaving the similarities costs `stiffness` per px²."""
+        p, gain = self._climb(
+            self._free_basis()[:, :6], self._still(6), stiffness * _price(6)
+        )
+        return self._movement(p[:, :4].reshape(-1, 2, 2), p[:, 4:6], gain)
+
+    def homography(self, *, stiffness: float) -> Movement:
+        """Eight parameters; an affine of the same price, and perspective priced too.
+
+        To first order the last row (g, h) moves a point at (x, y) by
+        -(g x + h y)·(x, y); a few rounds make that exact.
+        """
+        p, gain = self._climb(self._free_basis(), self._still(8), stiffness * _price(8))
+        return self._movement(
+            p[:, :4].reshape(-1, 2, 2), p[:, 4:6], gain, perspective=p[:, 6:]
+        )
+
+    def fit(self, model: TransformModel, *, stiffness: float) -> Movement:
+        """The movement of that family, from no movement."""
+        if model is TransformModel.SIMILARITY:
+            return self.similarity(capture=False)
+        if model is TransformModel.AFFINE:
+            return self.affine(stiffness=stiffness)
+        return self.homography(stiffness=stiffness)
+
+    def _free_basis(self) -> Tensor:
+        """(2, 8, tiles): xx xy yx yy, shift x, shift y, perspective g, h."""
         x, y = self.xy.T
         one, zero = torch.ones_like(x), torch.zeros_like(x)
-        basis = torch.stack(
+        return torch.stack(
             [
-                torch.stack([x, y, zero, zero, one, zero]),
-                torch.stack([zero, zero, x, y, zero, one]),
+                torch.stack([x, y, zero, zero, one, zero, -x * x, -x * y]),
+                torch.stack([zero, zero, x, y, zero, one, -x * y, -y * y]),
             ]
         )
-        # price on (xx - yy)² + (xy + yx)²
-        price = torch.zeros(6, 6, dtype=torch.float64)
-        for i, j, value in [(0, 0, 1), (3, 3, 1), (0, 3, -1), (3, 0, -1)]:
-            price[i, j] += value
-        for i, j, value in [(1, 1, 1), (2, 2, 1), (1, 2, 1), (2, 1, 1)]:
-            price[i, j] += value
-        p, gain = self._climb(basis, self._still(6), stiffness * price)
-        linear = torch.stack([p[:, 0:2], p[:, 2:4]], -2)
-        return self._movement(linear, p[:, 4:], gain)
 
     def gain_of(self, matrices: Tensor) -> Tensor:
         """Sum of the (weighted) surfaces if the tiles moved by `matrices`; (batch,)."""
-        at = self.xy * self.half + self.centre
-        ones = torch.ones_like(at[:, :1])
-        moved = torch.einsum("bij,tj->bti", matrices, torch.cat([at, ones], 1))
-        shift = (moved[..., :2] / moved[..., 2:] - at).transpose(1, 2)
+        shift = (self._at_tiles(matrices) - self._tiles_px()).transpose(1, 2)
         limit = self.reach - 1.0
         kept = shift.clamp(-limit, limit) + self.reach
         return _spline_at(self.coefficients, kept)[0].sum(1)
@@ -121,51 +141,76 @@ class MovementFit:
         n = len(self.values)
         return torch.zeros(n, parameters, dtype=torch.float64, device=self.xy.device)
 
-    def _movement(self, linear: Tensor, shift: Tensor, gain: Tensor) -> Movement:
+    def _movement(
+        self,
+        linear: Tensor,
+        shift: Tensor,
+        gain: Tensor,
+        perspective: Tensor | None = None,
+    ) -> Movement:
         """Parameters -> matrices; a tile at x is better placed at x + movement."""
         n = len(shift)
-        m = torch.eye(3, dtype=torch.float64, device=shift.device).repeat(n, 1, 1)
-        scaled = linear / self.half
-        m[:, :2, :2] += scaled
-        m[:, :2, 2] = shift - (scaled @ self.centre)
-        moved = torch.einsum("bij,tj->bti", linear, self.xy) + shift[:, None]
+        eye = torch.eye(3, dtype=torch.float64, device=shift.device).repeat(n, 1, 1)
+        there, back, m = eye.clone(), eye.clone(), eye.clone()
+        there[:, :2, 2] -= self.centre
+        back[:, :2, 2] += self.centre
+        m[:, :2, :2] += linear / self.half
+        m[:, :2, 2] = shift
+        if perspective is not None:
+            m[:, 2, :2] = perspective / self.half**2
+        m = back @ m @ there
+        m = m / m[:, 2:, 2:]
+        moved = self._at_tiles(m) - self._tiles_px()
         return Movement(
             matrices=m, largest_px=moved.abs().flatten(1).amax(1), gain=gain
         )
 
+    def _tiles_px(self) -> Tensor:
+        return self.xy * self.half + self.centre
+
+    def _at_tiles(self, matrices: Tensor) -> Tensor:
+        """Where `matrices` put the tiles' centres; (batch, tiles, 2) px."""
+        at = self._tiles_px()
+        whole = torch.cat([at, torch.ones_like(at[:, :1])], 1)
+        moved = torch.einsum("bij,tj->bti", matrices, whole)
+        return moved[..., :2] / moved[..., 2:]
+
     def _captured(self) -> Tensor:
-        """Best of a coarse turn x scale grid, every shift by summing surfaces."""
-        r, n = self.reach, 2 * self.reach + 1
-        padded = torch.nn.functional.pad(
-            blur(self.values, CAPTURE_BLUR_PX), (2 * r, 2 * r, 2 * r, 2 * r)
+        """Best of a coarse turn x scale grid, every shift by summing surfaces.
+
+        On surfaces of half the resolution: Newton's method takes it from there.
+        """
+        half = nn.avg_pool2d(
+            self.values.float().flatten(0, 1)[:, None], 2, ceil_mode=True
         )
+        n = half.shape[-1]
+        small = half.reshape(*self.values.shape[:2], n, n)
+        r = self.reach
+        room = math.ceil(0.7 * r) + 1  # half the largest movement of a tile
+        padded = nn.pad(small, (room,) * 4)
         device = self.xy.device
-        best = torch.full((len(self.values),), -math.inf, dtype=torch.float64)
-        best = best.to(device)
+        x, y = self.xy.T
+        turns = torch.linspace(-0.7, 0.7, 7, dtype=torch.float64, device=device)
+        scales = torch.linspace(-0.6, 0.6, 5, dtype=torch.float64, device=device)
+        best = torch.full((len(small),), -math.inf, device=device)
         start = self._still(4)
         window = torch.arange(n, device=device)
-        x, y = self.xy.T
-        for a in torch.linspace(-0.6, 0.6, 5).tolist():
-            for b in torch.linspace(-0.7, 0.7, 7).tolist():
-                dx = (2 * r + torch.round(r * (a * x - b * y))).long()
-                dy = (2 * r + torch.round(r * (b * x + a * y))).long()
-                rows = (dy[:, None] + window)[:, :, None]
-                columns = (dx[:, None] + window)[:, None, :]
-                tile = torch.arange(len(x), device=device)[:, None, None]
-                total = padded[:, tile, rows, columns].sum(1).flatten(1)
-                value, at = total.max(1)
-                better = value > best
-                best = torch.where(better, value, best)
-                found = torch.stack(
-                    [
-                        torch.full_like(value, a * r),
-                        torch.full_like(value, b * r),
-                        (at % n - r).double(),
-                        (at // n - r).double(),
-                    ],
-                    1,
-                )
-                start = torch.where(better[:, None], found, start)
+        tile = torch.arange(len(x), device=device)[:, None, None]
+        for a, b in itertools.product((r * scales).tolist(), (r * turns).tolist()):
+            dx = room + torch.round((a * x - b * y) / 2).long()
+            dy = room + torch.round((b * x + a * y) / 2).long()
+            rows = (dy[:, None] + window)[:, :, None]
+            columns = (dx[:, None] + window)[:, None, :]
+            total = padded[:, tile, rows, columns].sum(1).flatten(1)
+            value, at = total.max(1)
+            better = value > best
+            best = torch.where(better, value, best)
+            # a block of two px has its middle half a px after its first
+            at_x, at_y = (2.0 * v + 0.5 - r for v in (at % n, at // n))
+            found = torch.stack(
+                [torch.full_like(at_x, a), torch.full_like(at_x, b), at_x, at_y], 1
+            )
+            start = torch.where(better[:, None], found.double(), start)
         return start
 
     def _climb(
@@ -195,6 +240,8 @@ class MovementFit:
             bend = torch.where(better[:, None, None], new_bend, bend)
             value = torch.where(better, new_value, value)
             damping = torch.where(better, damping * 0.3, damping * 6.0)
+            if float(step.abs().max()) < SETTLED_PX:
+                break
         return p, value
 
     def _look(
@@ -219,17 +266,43 @@ class MovementFit:
         return value, gradient, curvature - 2 * price
 
 
-def _spline_coefficients(values: Tensor) -> Tensor:
-    """Cubic B-spline coefficients that interpolate `values` on their grid."""
-    n = values.shape[-1]
-    band = torch.zeros(n, n, dtype=torch.float64)
+def _price(parameters: int) -> Tensor:
+    """Price on (xx - yy)² + (xy + yx)², and on perspective if there is any."""
+    price = torch.zeros(parameters, parameters, dtype=torch.float64)
+    for i, j, value in [(0, 0, 1), (3, 3, 1), (0, 3, -1), (3, 0, -1)]:
+        price[i, j] += value
+    for i, j, value in [(1, 1, 1), (2, 2, 1), (1, 2, 1), (2, 1, 1)]:
+        price[i, j] += value
+    for i in range(6, parameters):
+        price[i, i] += PERSPECTIVE_PRICE
+    return price
+
+
+def _spline_coefficients(values: Tensor, blur_px: float) -> Tensor:
+    """Cubic B-spline coefficients of `values` (..., n, n) smoothed by a Gaussian."""
+    solve = _spline_solver(values.shape[-1], blur_px).to(values.device)
+    coefficients: Tensor = solve @ values @ solve.T
+    return coefficients
+
+
+@cache
+def _spline_solver(n: int, blur_px: float) -> Tensor:
+    """(n, n): smooth along one axis (edges replicated), then solve for the spline."""
     index = torch.arange(n)
+    band = torch.zeros(n, n, dtype=torch.float64)
     band[index, index] = 4 / 6
     band[index[:-1], index[1:]] = 1 / 6
     band[index[1:], index[:-1]] = 1 / 6
-    solve = torch.linalg.inv(band).to(values.device)
-    coefficients: Tensor = solve @ values @ solve.T
-    return coefficients
+    reach = math.ceil(3 * blur_px) if blur_px > 0 else 0
+    taps = torch.arange(-reach, reach + 1)
+    kernel = torch.exp(-0.5 * (taps.double() / max(blur_px, 1e-9)) ** 2)
+    smooth = torch.zeros(n, n, dtype=torch.float64)
+    for tap, weight in zip(
+        taps.tolist(), (kernel / kernel.sum()).tolist(), strict=True
+    ):
+        smooth[index, (index + tap).clamp(0, n - 1)] += weight
+    solver: Tensor = torch.linalg.inv(band) @ smooth
+    return solver
 
 
 def _spline_at(coefficients: Tensor, at: Tensor) -> tuple[Tensor, Tensor, Tensor]:

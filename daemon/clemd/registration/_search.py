@@ -4,7 +4,8 @@ For each rotation, scale and mirror, one FFT correlation of the two gradient fie
 scores every shift at once. The score is normalised by the energy under the template,
 so neither padding nor a bright corner can win, and shifts with too little overlap are
 not scored at all. A half turn leaves a double-angle field unchanged and only
-conjugates the spectrum, so one forward transform serves two rotations.
+conjugates the spectrum, and it is the map that is mirrored, once, not the template: so
+one forward transform serves four poses.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ import numpy as np
 import scipy.fft
 import torch
 import torch.nn.functional as nn
+from numpy.typing import NDArray
 from torch import Tensor
 
-from clemd.geometry import compose, invert, mirroring
+from clemd.geometry import compose, invert, mirroring, similarity
 from clemd.model import Matrix
 
 from ._fields import Field, turned
@@ -63,15 +65,13 @@ def search(
     em: Field, lm: Field, grid: Grid, breathe: Callable[[str], None]
 ) -> list[Candidate]:
     """Score every pose of `grid`; best first, one candidate per pose."""
-    space = _Space(em, lm, max(grid.scales))
+    space = _Space(em, lm, grid)
     found: list[Candidate] = []
-    for mirrored in grid.mirrors:
-        template = space.template(mirrored)
-        for scale in grid.scales:
-            for start in range(0, len(grid.rotations_deg), BATCH):
-                breathe("search")
-                turns = grid.rotations_deg[start : start + BATCH]
-                found += space.score(template, mirrored, scale, turns, grid)
+    for scale in grid.scales:
+        for start in range(0, len(grid.rotations_deg), BATCH):
+            breathe("search")
+            turns = grid.rotations_deg[start : start + BATCH]
+            found += space.score(scale, turns)
     return sorted(found, key=lambda c: -c.score)
 
 
@@ -96,80 +96,89 @@ def _same_basin(a: Candidate, b: Candidate) -> bool:
     )
 
 
-class _Space:
-    """The map's transforms, made once, and the frame every template is turned in."""
+class _Map:
+    """One reading of the map, plain or mirrored: its transforms, made once."""
 
-    def __init__(self, em: Field, lm: Field, largest_scale: float) -> None:
-        self.em, self.lm = em, lm
-        self.device = em.z.device
-        diagonal = math.hypot(*em.shape) * largest_scale
-        self.box = -(-(int(diagonal) + 4) // 4) * 4
-        height, width = lm.shape
-        self.padded = tuple(
-            4 * scipy.fft.next_fast_len((int(v + 0.5 * self.box) + 3) // 4, real=True)
-            for v in (height, width)
-        )
-        self.coarse = (self.padded[0] // 4, self.padded[1] // 4)
-        re, im, valid = lm.z
-        self.map_re = torch.fft.rfft2(re, s=self.padded)
-        self.map_im = torch.fft.rfft2(im, s=self.padded)
+    def __init__(self, lm: Field, padded: tuple[int, int], *, mirrored: bool) -> None:
+        self.mirrored = mirrored
+        self.padded = padded
+        z, self.to_full = lm.z, invert(lm.from_full)
+        if mirrored:  # positions flip left-right, the double angle changes its sign
+            z = z.flip(2).clone()
+            z[1] *= -1
+            self.to_full = compose(self.to_full, mirroring(lm.shape[1]))
+        re, im, valid = z
+        self.re = torch.fft.rfft2(re, s=padded)
+        self.im = torch.fft.rfft2(im, s=padded)
         # energy and overlap vary slowly: a quarter of the resolution is enough
-        self.map_energy = torch.fft.rfft2(self._blocks(re * re + im * im))
-        self.map_valid = torch.fft.rfft2(self._blocks(valid))
-        self.lm_to_full = invert(lm.from_full)
+        self.energy = torch.fft.rfft2(self._blocks(re * re + im * im))
+        self.valid = torch.fft.rfft2(self._blocks(valid))
 
     def _blocks(self, plane: Tensor) -> Tensor:
         """Zero-padded to the transform's size and summed over 4x4 blocks."""
-        h, w = plane.shape[-2:]
-        right, bottom = self.padded[1] - w, self.padded[0] - h
-        whole = nn.pad(plane, (0, right, 0, bottom))
-        return nn.avg_pool2d(whole.reshape(-1, 1, *self.padded), 4)[:, 0] * 16.0
+        h, w = plane.shape
+        whole = nn.pad(plane, (0, self.padded[1] - w, 0, self.padded[0] - h))
+        return nn.avg_pool2d(whole.reshape(1, 1, *self.padded), 4)[0, 0] * 16.0
 
-    def template(self, mirrored: bool) -> Tensor:
-        """The EM field, flipped left-right if asked: positions flip, z conjugates."""
-        if not mirrored:
-            return self.em.z
-        z = self.em.z.flip(2).clone()
-        z[1] *= -1
-        return z
 
-    def score(
-        self,
-        template: Tensor,
-        mirrored: bool,
-        scale: float,
-        turns: tuple[float, ...],
-        grid: Grid,
-    ) -> list[Candidate]:
-        """Best shift of each of `turns` and its half turn."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Templates:
+    """A batch of turned templates, transformed."""
+
+    re: Tensor
+    im: Tensor
+    valid: Tensor
+    energy: Tensor
+    area: Tensor
+    turns: tuple[float, ...]
+    scale: float
+
+
+class _Space:
+    """Everything that stays the same while poses are tried."""
+
+    def __init__(self, em: Field, lm: Field, grid: Grid) -> None:
+        self.em, self.lm, self.grid = em, lm, grid
+        self.device = em.z.device
+        diagonal = math.hypot(*em.shape) * max(grid.scales)
+        self.box = -(-(int(diagonal) + 4) // 4) * 4
+        rows, columns = (
+            4 * scipy.fft.next_fast_len((int(v + 0.5 * self.box) + 3) // 4, real=True)
+            for v in lm.shape
+        )
+        self.padded = (rows, columns)
+        self.coarse = (rows // 4, columns // 4)
+        self.maps = [_Map(lm, self.padded, mirrored=m) for m in grid.mirrors]
+
+    def score(self, scale: float, turns: tuple[float, ...]) -> list[Candidate]:
+        """Best shift of each of `turns`, its half turn and their mirror images."""
+        templates = self._templates(scale, turns)
+        found: list[Candidate] = []
+        for one in self.maps:
+            for half in self.grid.half_turns:
+                found += self._best_shifts(one, templates, half=half)
+        return found
+
+    def _templates(self, scale: float, turns: tuple[float, ...]) -> _Templates:
         angles = torch.tensor([math.radians(t) for t in turns], device=self.device)
-        boxed = self._turn(template, scale, angles)
+        boxed = self._turn(scale, angles)
         re, im = turned(boxed[:, 0], boxed[:, 1], angles[:, None, None])
         valid = boxed[:, 2]
-        area = valid.sum((1, 2))
-        energy = (re * re + im * im).sum((1, 2)) + 1e-9
-        f_re = torch.fft.rfft2(re, s=self.padded)
-        f_im = torch.fft.rfft2(im, s=self.padded)
-        f_valid = torch.fft.rfft2(self._small(valid), s=self.coarse)
-        results: list[Candidate] = []
-        for half in grid.half_turns:
-            if half:
-                product = self.map_re * f_re + self.map_im * f_im
-                window = f_valid
-            else:
-                product = self.map_re * f_re.conj() + self.map_im * f_im.conj()
-                window = f_valid.conj()
-            weight = self._weight(window, energy, area, grid.min_overlap)
-            surface = torch.fft.irfft2(product, s=self.padded) * weight
-            best, at = surface.flatten(1).max(1)
-            results += self._candidates(
-                best, at, area, turns, half=half, mirrored=mirrored, scale=scale
-            )
-        return results
+        return _Templates(
+            re=torch.fft.rfft2(re, s=self.padded),
+            im=torch.fft.rfft2(im, s=self.padded),
+            valid=torch.fft.rfft2(
+                nn.avg_pool2d(valid[:, None], 4)[:, 0] * 16.0, s=self.coarse
+            ),
+            energy=(re * re + im * im).sum((1, 2)) + 1e-9,
+            area=valid.sum((1, 2)),
+            turns=turns,
+            scale=scale,
+        )
 
-    def _turn(self, template: Tensor, scale: float, angles: Tensor) -> Tensor:
+    def _turn(self, scale: float, angles: Tensor) -> Tensor:
         """The template turned and scaled about its centre, in its square box."""
-        _, h, w = template.shape
+        _, h, w = self.em.z.shape
         n = len(angles)
         at = torch.arange(self.box, device=self.device) - (self.box - 1) / 2
         y, x = torch.meshgrid(at, at, indexing="ij")
@@ -179,48 +188,46 @@ class _Space:
         v = -s[:, None, None] * x + c[:, None, None] * y
         where = torch.stack([u * 2 / max(w - 1, 1), v * 2 / max(h - 1, 1)], -1)
         return nn.grid_sample(
-            template.expand(n, -1, -1, -1), where, mode="bilinear", align_corners=True
+            self.em.z.expand(n, -1, -1, -1), where, mode="bilinear", align_corners=True
         )
 
-    def _small(self, valid: Tensor) -> Tensor:
-        return nn.avg_pool2d(valid[:, None], 4)[:, 0] * 16.0
+    def _best_shifts(
+        self, one: _Map, templates: _Templates, *, half: bool
+    ) -> list[Candidate]:
+        """One correlation per template; a half turn conjugates the spectrum."""
+        re, im, window = templates.re, templates.im, templates.valid
+        if not half:
+            re, im, window = re.conj(), im.conj(), window.conj()
+        surface = torch.fft.irfft2(one.re * re + one.im * im, s=self.padded)
+        surface *= self._weight(one, window, templates)
+        best, at = surface.flatten(1).max(1)
+        scores = best * templates.area.sqrt()
+        enough = templates.area >= 50
+        return [
+            self._candidate(one, score, index, turn, templates.scale, half=half)
+            for score, index, turn, ok in zip(
+                scores.tolist(),
+                at.tolist(),
+                templates.turns,
+                enough.tolist(),
+                strict=True,
+            )
+            if ok and score > 0
+        ]
 
-    def _weight(
-        self, window: Tensor, energy: Tensor, area: Tensor, min_overlap: float
-    ) -> Tensor:
+    def _weight(self, one: _Map, window: Tensor, templates: _Templates) -> Tensor:
         """1 / norm of the map under the template; 0 where too little lies on it."""
-        under = torch.fft.irfft2(self.map_energy * window, s=self.coarse) / 16
-        overlap = torch.fft.irfft2(self.map_valid * window, s=self.coarse) / 16
-        e = energy[:, None, None]
+        under = torch.fft.irfft2(one.energy * window, s=self.coarse) / 16
+        overlap = torch.fft.irfft2(one.valid * window, s=self.coarse) / 16
+        e = templates.energy[:, None, None]
+        least = self.grid.min_overlap * templates.area[:, None, None]
         weight = torch.rsqrt(torch.maximum(under, ENERGY_FLOOR * e) * e)
-        weight = torch.where(overlap < min_overlap * area[:, None, None], 0.0, weight)
+        weight = torch.where(overlap < least, 0.0, weight)
         return nn.interpolate(
             weight[:, None], size=self.padded, mode="bilinear", align_corners=False
         )[:, 0]
 
-    def _candidates(
-        self,
-        best: Tensor,
-        at: Tensor,
-        area: Tensor,
-        turns: tuple[float, ...],
-        *,
-        half: bool,
-        mirrored: bool,
-        scale: float,
-    ) -> list[Candidate]:
-        scores = (best * area.sqrt()).tolist()
-        found = []
-        for score, index, turn, n in zip(
-            scores, at.tolist(), turns, area.tolist(), strict=True
-        ):
-            if n < 50 or score <= 0:
-                continue
-            corner = self._unwrap(index, half)
-            found.append(self._candidate(score, corner, turn, half, mirrored, scale))
-        return found
-
-    def _unwrap(self, index: int, half: bool) -> np.ndarray:
+    def _unwrap(self, index: int, *, half: bool) -> NDArray[np.float64]:
         """Flat peak index -> (x, y) of the box's first pixel on the map."""
         size = np.array(self.lm.shape[::-1])
         wrap = np.array(self.padded[::-1])
@@ -232,31 +239,35 @@ class _Space:
 
     def _candidate(
         self,
+        one: _Map,
         score: float,
-        corner: np.ndarray,
+        index: int,
         turn: float,
-        half: bool,
-        mirrored: bool,
         scale: float,
+        *,
+        half: bool,
     ) -> Candidate:
         height, width = self.em.shape
         rotation = turn + (180.0 if half else 0.0)
-        t = math.radians(rotation)
-        centre = (self.box - 1) / 2 + corner
-        pose = np.eye(3)
-        pose[:2, :2] = scale * np.array(
-            [[math.cos(t), -math.sin(t)], [math.sin(t), math.cos(t)]]
+        centre = (self.box - 1) / 2 + self._unwrap(index, half=half)
+        x, y = float(centre[0]), float(centre[1])
+        pose = similarity(
+            scale=scale,
+            rotation_deg=rotation,
+            mirrored=False,
+            about=((width - 1) / 2, (height - 1) / 2),
+            onto=(x, y),
         )
-        pose[:2, 2] = centre - pose[:2, :2] @ [(width - 1) / 2, (height - 1) / 2]
-        if mirrored:
-            pose = compose(pose, mirroring(width))
-        matrix = compose(self.lm_to_full, pose, self.em.from_full)
+        matrix = compose(one.to_full, pose, self.em.from_full)
         longest = max(self.lm.shape)
+        if one.mirrored:
+            # seen on the map as it is, the pose turns the other way
+            rotation, x = -rotation, self.lm.shape[1] - 1 - x
         return Candidate(
             score=score,
             matrix=matrix,
-            mirrored=mirrored,
+            mirrored=one.mirrored,
             rotation_deg=rotation,
             log_scale=0.5 * math.log(abs(float(np.linalg.det(matrix[:2, :2])))),
-            centre=(float(centre[0]) / longest, float(centre[1]) / longest),
+            centre=(x / longest, y / longest),
         )

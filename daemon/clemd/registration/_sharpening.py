@@ -14,13 +14,19 @@ from ._fields import Field
 from ._finding import RANK_EM_PX, RANK_LM_PX, score_poses
 from ._images import STIFFNESS, Images, Pose, between, middle_of, refine
 from ._movement import MovementFit
+from ._opinion import Opinion, second_opinion
 from ._surfaces import Surfaces, tile_surfaces
+from ._uncertainty import bootstrap
 
 FINE_EM_PX = (450, 900)
 """EM sides of the finer levels."""
 FINALISTS = 3
 AFFINE_GAIN = 0.005
 """Held-out tiles must gain this fraction before an affine is believed."""
+HOMOGRAPHY_GAIN = 0.01
+"""And this much more before perspective is."""
+CRISP = 0.45
+"""Smoothing of the crispest fields."""
 
 
 def sharpen(images: Images, poses: list[Pose], prior: PosePrior) -> list[Pose]:
@@ -30,7 +36,13 @@ def sharpen(images: Images, poses: list[Pose], prior: PosePrior) -> list[Pose]:
         r = images.reduction(pose.ratio, RANK_EM_PX, RANK_LM_PX)
         em, lm = images.at(pose.ratio, r)
         matrices, _ = refine(
-            em, lm, [pose.matrix], tiles=6, reach_px=8, rounds=2, affine=True
+            em,
+            lm,
+            [pose.matrix],
+            tiles=6,
+            reach_px=8,
+            rounds=2,
+            model=TransformModel.AFFINE,
         )
         before = Pose(pose.matrix, pose.candidate, pose.ratio, pose.score, pose.merit)
         pose.matrix = matrices[0]
@@ -55,12 +67,16 @@ class Sharp:
     surfaces: Surfaces
     pitch_lm_px: float
     """LM px per px of the finest level."""
+    noise_px: float
+    """Root mean square corner movement over resampled tiles, px of that level."""
     affine_gain: float
     """What held-out tiles gain by the affine, as a fraction."""
+    opinion: Opinion
+    """What mutual information says of it."""
 
 
 def finest(images: Images, matrix: Matrix, context: EngineContext) -> Sharp:
-    """Refine on ever finer levels; similarity unless held-out tiles ask for affine."""
+    """Refine on ever finer levels, in a model no freer than held-out tiles ask for."""
     ratio = 1 / decompose(matrix, middle_of(images.em.full_shape)).scale
     coarse = images.reduction(ratio, RANK_EM_PX, RANK_LM_PX)
     levels = [coarse]
@@ -69,30 +85,49 @@ def finest(images: Images, matrix: Matrix, context: EngineContext) -> Sharp:
         if r < 0.8 * levels[-1]:
             levels.append(r)
     # the affine of `sharpen` guides; each level decides again
-    model, gain = TransformModel.SIMILARITY, 0.0
     for r in levels:
         context.breathe("refine")
         em, lm = images.at(ratio, r)
-        affine, gain = held_out_gain(em, lm, matrix)
-        model = TransformModel.AFFINE if affine else TransformModel.SIMILARITY
-        if not affine:
+        model, gain = earned_model(em, lm, matrix)
+        if model is TransformModel.SIMILARITY:
             matrix = nearest_similarity(matrix, middle_of(images.em.full_shape))
         (matrix,), seen = refine(
-            em, lm, [matrix], tiles=8, reach_px=6, rounds=3, affine=affine
+            em, lm, [matrix], tiles=8, reach_px=6, rounds=3, model=model
         )
+    noise = _noise(seen, em, model, context.seed)
+    context.breathe("refine")
+    # where the images are clean, edges found at their full sharpness say more
+    em_crisp, lm_crisp = images.at(ratio, levels[-1], CRISP)
+    (crisp,), seen_crisp = refine(
+        em_crisp, lm_crisp, [matrix], tiles=8, reach_px=6, rounds=2, model=model
+    )
+    crisp_noise = _noise(seen_crisp, em_crisp, model, context.seed)
+    if crisp_noise < noise:
+        matrix, seen, em, lm, noise = crisp, seen_crisp, em_crisp, lm_crisp, crisp_noise
+    opinion = second_opinion(images, em, lm, matrix, noise)
     return Sharp(
-        matrix=matrix,
+        matrix=opinion.matrix,
         model=model,
         em=em,
         lm=lm,
         surfaces=seen,
         pitch_lm_px=levels[-1],
+        noise_px=noise,
         affine_gain=gain,
+        opinion=opinion,
     )
 
 
-def held_out_gain(em: Field, lm: Field, matrix: Matrix) -> tuple[bool, float]:
-    """Do tiles that were not fitted prefer the affine? (yes, relative gain)."""
+def _noise(seen: Surfaces, em: Field, model: TransformModel, seed: int) -> float:
+    return bootstrap(seen, em.shape, model=model, stiffness=STIFFNESS, seed=seed).rms_px
+
+
+def earned_model(em: Field, lm: Field, matrix: Matrix) -> tuple[TransformModel, float]:
+    """The freest model that tiles which were not fitted gain from.
+
+    Similarity, then affine, then homography; also what the affine gained, as a
+    fraction of the similarity's value.
+    """
     middle = apply(invert(em.from_full), [middle_of(em.shape)])[0]
     start = nearest_similarity(matrix, (float(middle[0]), float(middle[1])))
     inner = between(em, lm, [start])
@@ -101,16 +136,26 @@ def held_out_gain(em: Field, lm: Field, matrix: Matrix) -> tuple[bool, float]:
     colour = (
         torch.arange(rows)[:, None] + torch.arange(columns)[None, :]
     ).flatten() % 2
-    stiff = soft = 0.0
+    values = dict.fromkeys(TransformModel, 0.0)
     for fold in (0, 1):
         fitted = (colour == fold).double().to(inner.device)[None]
         held = MovementFit(seen, em.shape, 1 - fitted)
         fit = MovementFit(seen, em.shape, fitted)
-        turn = fit.similarity(capture=True).matrices
-        stiff += float(held.gain_of(turn)[0])
-        soft += float(held.gain_of(fit.affine(stiffness=STIFFNESS).matrices)[0])
-    gain = (soft - stiff) / max(abs(stiff), 1e-9)
-    return gain > AFFINE_GAIN, gain
+        for model in TransformModel:
+            movement = (
+                fit.similarity(capture=True)
+                if model is TransformModel.SIMILARITY
+                else fit.fit(model, stiffness=STIFFNESS)
+            )
+            values[model] += float(held.gain_of(movement.matrices)[0])
+    stiff, soft, free = (values[m] for m in TransformModel)
+    scale = max(abs(stiff), 1e-9)
+    gain = (soft - stiff) / scale
+    if gain <= AFFINE_GAIN:
+        return TransformModel.SIMILARITY, gain
+    if (free - soft) / scale <= HOMOGRAPHY_GAIN:
+        return TransformModel.AFFINE, gain
+    return TransformModel.HOMOGRAPHY, gain
 
 
 def nearest_similarity(matrix: Matrix, at: tuple[float, float]) -> Matrix:

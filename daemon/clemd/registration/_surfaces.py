@@ -45,8 +45,8 @@ def tile_surfaces(
     """Correlate the tiles of `em` with `lm` around where `matrices` put them.
 
     `em`, `lm` are fields (3, height, width); `matrices` (batch, 3, 3) float64 map EM
-    field px to map field px (affine; the last row is not used). `tiles` is the number
-    of tiles along a square image's side; longer sides get more.
+    field px to map field px. `tiles` is the number of tiles along a square image's
+    side; longer sides get more.
     """
     _, height, width = em.shape
     columns = max(2, round(tiles * math.sqrt(width / height)))
@@ -114,11 +114,17 @@ def sample_in_em(
     device = planes.device
     y = torch.arange(h, device=device, dtype=torch.float64) - margin
     x = torch.arange(w, device=device, dtype=torch.float64) - margin
-    a = matrices[:, :2, :2]
-    u = a[:, 0, 0, None, None] * x + a[:, 0, 1, None, None] * y[:, None]
-    v = a[:, 1, 0, None, None] * x + a[:, 1, 1, None, None] * y[:, None]
-    u = (u + matrices[:, 0, 2, None, None]) * (2 / max(planes.shape[2] - 1, 1)) - 1
-    v = (v + matrices[:, 1, 2, None, None]) * (2 / max(planes.shape[1] - 1, 1)) - 1
+
+    def row(i: int) -> Tensor:
+        m = matrices[:, i, :, None, None]
+        return m[:, 0] * x + m[:, 1] * y[:, None] + m[:, 2]
+
+    u, v = row(0), row(1)
+    if bool((matrices[:, 2, :2] != 0).any()):  # perspective
+        depth = row(2)
+        u, v = u / depth, v / depth
+    u = u * (2 / max(planes.shape[2] - 1, 1)) - 1
+    v = v * (2 / max(planes.shape[1] - 1, 1)) - 1
     where = torch.stack([u, v], -1).float()
     return nn.grid_sample(
         planes.expand(len(matrices), -1, -1, -1), where, align_corners=True

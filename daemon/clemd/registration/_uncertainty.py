@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from clemd.geometry import corners
+from clemd.model import TransformModel
 
 from ._movement import MovementFit
 from ._surfaces import Surfaces
@@ -37,7 +38,7 @@ def bootstrap(
     surfaces: Surfaces,
     shape: tuple[int, int],
     *,
-    affine: bool,
+    model: TransformModel,
     stiffness: float,
     seed: int,
 ) -> Spread:
@@ -47,9 +48,10 @@ def bootstrap(
     draws = rng.multinomial(tiles, np.full(tiles, 1 / tiles), size=REPLICAS)
     weights = torch.from_numpy(draws).double().to(surfaces.values.device)
     fit = MovementFit(surfaces, shape, weights)
-    moved = fit.affine(stiffness=stiffness) if affine else fit.similarity(capture=False)
+    moved = fit.fit(model, stiffness=stiffness)
     at = torch.from_numpy(np.c_[corners(shape), np.ones(4)]).to(weights.device)
-    corner = torch.einsum("bij,kj->bki", moved.matrices, at)[..., :2]
+    corner = torch.einsum("bij,kj->bki", moved.matrices, at)
+    corner = corner[..., :2] / corner[..., 2:]
     where = corner.reshape(REPLICAS, 8).cpu().numpy()
     covariance = np.asarray(np.cov(where, rowvar=False), np.float64)
     rms = float(np.sqrt(np.trace(covariance) / 4))

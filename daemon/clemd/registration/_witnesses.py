@@ -19,9 +19,10 @@ import torch.nn.functional as nn
 from scipy.stats import binom
 from torch import Tensor
 
-from clemd.model import PreparedImage
+from clemd.geometry import apply, compose, invert
+from clemd.model import PreparedImage, TileState, TileVote, TileVotes
 
-from ._fields import blur
+from ._fields import Field, blur
 from ._movement import MovementFit
 from ._surfaces import Surfaces, sample_in_em, tile_surfaces
 
@@ -53,12 +54,68 @@ def vote(surfaces: Surfaces, index: int = 0) -> Vote:
     peak = values.flatten(1).argmax(1)
     dy, dx = peak // n - r, peak % n - r
     hit = (dy.abs() <= HIT_PX) & (dx.abs() <= HIT_PX)
-    usable = surfaces.energy > USABLE * _median_positive(surfaces.energy)
-    usable &= values.flatten(1).amax(1) > 0
+    usable = _usable(surfaces, index)
     hits, asked = int((hit & usable).sum()), int(usable.sum())
-    chance = (2 * math.floor(HIT_PX) + 1) ** 2 / n**2
+    chance = _chance(r)
     log_p = -float(binom.logsf(hits - 1, asked, chance)) / math.log(10) if hits else 0.0
     return Vote(share=hits / max(asked, 1), usable=asked, log_p=log_p)
+
+
+def _chance(reach_px: int) -> float:
+    """Share of tiles that know nothing and still hit."""
+    return (2 * math.floor(HIT_PX) + 1) ** 2 / (2 * reach_px + 1) ** 2
+
+
+def _usable(surfaces: Surfaces, index: int = 0) -> Tensor:
+    """Which tiles have structure and lie on the map; (tiles,) bool."""
+    enough = surfaces.energy > USABLE * _median_positive(surfaces.energy)
+    return enough & (surfaces.values[index].flatten(1).amax(1) > 0)
+
+
+def tile_votes(em: Field, lm: Field, matrix: Tensor) -> TileVotes:
+    """What `field_witnesses` counts as hits, tile by tile, in px of the images.
+
+    `matrix` (3, 3) EM field px -> LM field px.
+    """
+    seen = tile_surfaces(em.z, lm.z, matrix[None], VOTE_TILES, REACH_PX)
+    values, r = seen.values[0], seen.reach_px
+    n = 2 * r + 1
+    peak = values.flatten(1).argmax(1)
+    whole = torch.stack([peak % n - r, peak // n - r], 1)
+    hits = (whole.abs() <= HIT_PX).all(1).tolist()
+    states = [
+        TileState.UNASKED
+        if not asked
+        else (TileState.AGREES if hit else TileState.ELSEWHERE)
+        for asked, hit in zip(_usable(seen).tolist(), hits, strict=True)
+    ]
+    to_lm = compose(invert(lm.from_full), matrix.cpu().numpy())[:2, :2]
+    shifts = (whole + _peak_offset(values, peak, n)).cpu().numpy() @ to_lm.T
+    to_em = invert(em.from_full)
+    places = apply(to_em, seen.centres.cpu().numpy())
+    rows, columns = seen.grid
+    return TileVotes(
+        rows=rows,
+        columns=columns,
+        tile_width_em_px=round(-(-em.shape[1] // columns) * float(to_em[0, 0]), 2),
+        tile_height_em_px=round(-(-em.shape[0] // rows) * float(to_em[1, 1]), 2),
+        reach_lm_px=round(r * math.sqrt(abs(float(np.linalg.det(to_lm)))), 2),
+        chance=round(_chance(r), 4),
+        tiles=tuple(
+            _tile_vote(state, at, shift)
+            for state, at, shift in zip(
+                states, places.tolist(), shifts.tolist(), strict=True
+            )
+        ),
+    )
+
+
+def _tile_vote(state: TileState, at: list[float], shift: list[float]) -> TileVote:
+    x, y = round(at[0], 2), round(at[1], 2)
+    if state is TileState.UNASKED:
+        return TileVote(x_em_px=x, y_em_px=y, state=state)
+    dx, dy = round(shift[0], 2), round(shift[1], 2)
+    return TileVote(x_em_px=x, y_em_px=y, state=state, dx_lm_px=dx, dy_lm_px=dy)
 
 
 def _median_positive(values: Tensor) -> Tensor:
@@ -73,26 +130,38 @@ def field_witnesses(em: Tensor, lm: Tensor, matrix: Tensor) -> dict[str, float]:
     """
     seen = tile_surfaces(em, lm, matrix[None], VOTE_TILES, REACH_PX)
     fine = vote(seen)
-    coarse_em, coarse_lm, coarse_m = _halved(em), _halved(lm), _halved_matrix(matrix)
-    coarse = vote(tile_surfaces(coarse_em, coarse_lm, coarse_m[None], 4, REACH_PX))
-    nulls = [
-        vote(tile_surfaces(other, coarse_lm, coarse_m[None], COARSE_TILES, REACH_PX))
-        for other in (_turned_half(coarse_em), _flipped(coarse_em))
-    ]
+    half = (_halved(em), _halved(lm), _halved_matrix(matrix))
+    quarter = (_halved(half[0]), _halved(half[1]), _halved_matrix(half[2]))
+    coarse, coarse_null = _vote_and_null(*half)
+    coarser, coarser_null = _vote_and_null(*quarter)
     shape = (int(em.shape[1]), int(em.shape[2]))
     asked = MovementFit(seen, shape).similarity(capture=True)
     return {
         "hits": fine.share,
         "tiles": float(fine.usable),
         "log_p": fine.log_p,
-        "hits_coarse": coarse.share,
-        "hits_null": max(v.share for v in nulls),
+        "hits_coarse": coarse,
+        "hits_null": coarse_null,
+        "hits_coarser": coarser,
+        "hits_coarser_null": coarser_null,
         "asked_px": float(asked.largest_px[0]),
         "spread_px": _spread(seen, asked.matrices[0]),
         "halves_px": _halves_apart(seen, shape),
         "score": float(seen.score[0]),
         "overlap": float(seen.overlap[0]),
     }
+
+
+def _vote_and_null(em: Tensor, lm: Tensor, matrix: Tensor) -> tuple[float, float]:
+    """Share of few, large tiles that agree, and of the EM turned or flipped in place.
+
+    Coarse tiles forgive a deformed specimen what fine ones do not.
+    """
+    shares = [
+        vote(tile_surfaces(one, lm, matrix[None], COARSE_TILES, REACH_PX)).share
+        for one in (em, _turned_half(em), _flipped(em))
+    ]
+    return shares[0], max(shares[1:])
 
 
 def _halves_apart(surfaces: Surfaces, shape: tuple[int, int]) -> float:
@@ -191,8 +260,8 @@ def mind_witness(
     needs no relation between the two greys. The shapes are those of the grids
     `matrix` maps between.
     """
-    e = _grey_and_valid(em, em_shape, device)
-    whole = _grey_and_valid(lm, lm_shape, device)
+    e = grey_and_valid(em, em_shape, device)
+    whole = grey_and_valid(lm, lm_shape, device)
     shape = (int(e.shape[1]), int(e.shape[2]))
     seen = sample_in_em(whole, matrix[None], shape, margin=MIND_REACH_PX)[0]
     costs = _mind_costs(_mind(e[0]), _mind(seen[0]), e[1] > 0.99, seen[1] > 0.99)
@@ -217,7 +286,7 @@ def mind_witness(
     }
 
 
-def _grey_and_valid(
+def grey_and_valid(
     image: PreparedImage, shape: tuple[int, int], device: torch.device
 ) -> Tensor:
     """(2, height, width): mean layer smoothed by a px, share of valid px."""

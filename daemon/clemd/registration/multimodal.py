@@ -18,14 +18,25 @@ from dataclasses import dataclass
 import torch
 
 from clemd.geometry import as_rows, decompose
-from clemd.model import PosePrior, PreparedImage, Registration, Timing, Verdict
+from clemd.model import (
+    PosePrior,
+    PreparedImage,
+    Registration,
+    TileVotes,
+    Timing,
+    Verdict,
+)
 
 from ._engine import EngineContext
-from ._evidence import gather_evidence
-from ._finding import QUICK, THOROUGH, Effort, find
+from ._evidence import gather_evidence, gather_votes
+from ._finding import QUICK, THOROUGH, Effort, find, lead
 from ._images import Images, Pose, middle_of
+from ._limits import keeping_limits
 from ._sharpening import Sharp, finest, sharpen
 from .verdict import Judgement, judge
+
+CLEAR_LEAD = 1.1
+"""With less between the best two places the quick search has not decided."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +46,7 @@ class _Answer:
     sharp: Sharp
     evidence: dict[str, float]
     judged: Judgement
+    votes: TileVotes
 
 
 class MultimodalEngine:
@@ -56,6 +68,7 @@ class MultimodalEngine:
             RegistrationRefusedError: the inputs leave nothing to register.
         """
         started = time.perf_counter()
+        context = keeping_limits(context)
         images = Images(em, lm, torch.device(context.device))
         spent: defaultdict[str, float] = defaultdict(float)
         poses: list[Pose] = []
@@ -90,7 +103,11 @@ class MultimodalEngine:
         spent["search"] += seconds["search"]
         poses += found
         poses.sort(key=lambda p: -p.merit)
+        spent["refine"] += seconds["rank"]
         if not poses:
+            return None
+        ahead = lead(poses, poses[0].matrix, images.em.full_shape)
+        if effort is QUICK and ahead < CLEAR_LEAD:
             return None
         t0 = time.perf_counter()
         best = sharpen(images, poses, prior)[0]
@@ -99,9 +116,10 @@ class MultimodalEngine:
         context.breathe("verdict")
         seen = gather_evidence(images, sharp, poses, candidates, prior, context.seed)
         judged = judge(seen, tolerance=context.tolerance)
-        spent["refine"] += seconds["rank"] + t1 - t0
+        votes = gather_votes(images, sharp.matrix)
+        spent["refine"] += t1 - t0
         spent["verdict"] += time.perf_counter() - t1
-        return _Answer(sharp=sharp, evidence=seen, judged=judged)
+        return _Answer(sharp=sharp, evidence=seen, judged=judged, votes=votes)
 
     def _found(
         self,
@@ -131,6 +149,7 @@ class MultimodalEngine:
             seconds=seconds,
             reasons=judged.reasons,
             evidence=answer.evidence,
+            votes=answer.votes,
             channel=lm.label,
         )
 

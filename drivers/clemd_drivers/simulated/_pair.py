@@ -13,6 +13,8 @@ from clemd.model import Matrix
 from ._electron import ElectronSettings, render_electron, to_uint8
 from ._field import Field
 from ._light import LightSettings, render_light
+from ._placing import beside, off_centre, over_the_edge
+from ._section import NextSection
 from ._specimen import Specimen
 
 ELSEWHERE_UM = 5000.0
@@ -28,7 +30,8 @@ class SimulatedPair:
     lm: NDArray[np.uint16]
     """(3, height, width): reflected, nuclei, mitochondria."""
     em_to_lm: Matrix | None
-    """EM px -> LM px, pixel centres; None = the EM field is not on the map."""
+    """EM px -> LM px, pixel centres; None = the EM field is not on the map, or of
+    another section."""
     em_pixel_um: float
     """True edge of an EM pixel."""
     lm_pixel_um: float
@@ -61,6 +64,10 @@ def render_pair(
     invert: bool = False,
     lm_pixel_um: float = 0.13,
     elsewhere: bool = False,
+    is_beside: bool = False,
+    overlap: float | None = None,
+    offset: tuple[float, float] | None = None,
+    section: int = 0,
     artefacts: float = 1.0,
     info_bar_rows: int = 0,
     bead_spacing_um: float | None = None,
@@ -72,6 +79,12 @@ def render_pair(
     the LM width. `rotation_deg` and `mirrored` are drawn by lot where they are None.
     The last `info_bar_rows` rows of the EM image are an info bar. The same arguments
     give the same pixels. `noise` scales all that a detector adds, charging included.
+
+    `elsewhere` puts the EM field far off the map, `is_beside` next to it; with
+    `overlap` that part of the EM field is on the map, with `offset` (x, y) its middle
+    lies so many EM field widths from the middle of the map. With `section` > 0 the EM
+    image is of a section cut that much further down, which no matrix relates to the
+    map.
     """
     rng = np.random.default_rng([seed, 5])
     ratio = ratio or em_shape[1] / (coverage * lm_shape[1])
@@ -81,12 +94,18 @@ def render_pair(
     em_field = place_inside(
         rng, lm_field, em_shape, lm_pixel_um / ratio, rotation_deg=turn, mirrored=flip
     )
+    if offset is not None:
+        em_field = off_centre(lm_field, em_field, offset)
+    if overlap is not None:
+        em_field = over_the_edge(rng, lm_field, em_field, overlap)
+    if is_beside:
+        em_field = beside(rng, lm_field, em_field)
     if elsewhere:
         shift = np.array([[1, 0, ELSEWHERE_UM], [0, 1, ELSEWHERE_UM], [0, 0, 1.0]])
         em_field = Field(em_shape, compose(shift, em_field.um_from_px))
     specimen = Specimen(seed, pitch_um=pitch_um, bead_spacing_um=bead_spacing_um)
     em = render_em(
-        specimen,
+        NextSection(seed, section, pitch_um=pitch_um) if section else specimen,
         em_field,
         seed,
         ElectronSettings(invert=invert, noise=noise, charging=noise),
@@ -101,7 +120,7 @@ def render_pair(
             specimen, lm_field, seed, LightSettings(noise=noise, artefacts=artefacts)
         ),
         em_to_lm=None
-        if elsewhere
+        if elsewhere or is_beside or section
         else compose(lm_field.px_from_um, em_field.um_from_px),
         em_pixel_um=em_field.pixel_um,
         lm_pixel_um=lm_pixel_um,

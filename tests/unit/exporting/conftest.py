@@ -16,6 +16,9 @@ from clemd.model import (
     ErrorRadius,
     Matrix,
     Registration,
+    TileState,
+    TileVote,
+    TileVotes,
     TransformModel,
     Verdict,
 )
@@ -25,7 +28,35 @@ LM_SHAPE = (200, 220)
 TRUE = similarity(
     scale=0.25, rotation_deg=20, mirrored=True, about=(319, 240), onto=(105, 96)
 )
+STATES = "aaeaaueeaaaa"
+"""Votes of 3 x 4 tiles of 160 px: agrees, elsewhere, unasked."""
+TILE_PX = 160
 Register = Callable[..., Registration]
+
+
+def vote_of(place: int, letter: str) -> TileVote:
+    """Tile number `place`, row by row."""
+    row, column = divmod(place, 4)
+    state = next(s for s in TileState if s.startswith(letter))
+    shift = (10.0, 0.0) if letter == "e" else (0.0, 0.0)
+    return TileVote(
+        x_em_px=TILE_PX * (column + 0.5) - 0.5,
+        y_em_px=TILE_PX * (row + 0.5) - 0.5,
+        state=state,
+        dx_lm_px=shift[0],
+        dy_lm_px=shift[1],
+    )
+
+
+VOTES = TileVotes(
+    rows=3,
+    columns=4,
+    tile_width_em_px=TILE_PX,
+    tile_height_em_px=TILE_PX,
+    reach_lm_px=10.0,
+    chance=0.0865,
+    tiles=tuple(vote_of(i, letter) for i, letter in enumerate(STATES)),
+)
 
 
 @pytest.fixture(scope="session")
@@ -92,6 +123,7 @@ def register() -> Register:
             engine_version="1",
             reasons=("61 of 64 tiles agree.",),
             input_sha256=("a" * 64, "b" * 64),
+            votes=VOTES,
         )
         return replace(made, **changes)  # type: ignore[arg-type]
 

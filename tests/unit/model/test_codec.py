@@ -22,6 +22,9 @@ from clemd.model import (
     Registration,
     Side,
     StagePose,
+    TileState,
+    TileVote,
+    TileVotes,
     Timing,
     TransformModel,
     Verdict,
@@ -58,7 +61,25 @@ FOUND = Registration(
     corner_covariance_lm_px2=((1.0,) * 8,) * 8,
     seconds=Timing(search=1.5, total=4.0),
     reasons=("all tiles agree",),
-    evidence={"votes": 0.98},
+    evidence={"hits": 0.5},
+    votes=TileVotes(
+        rows=1,
+        columns=2,
+        tile_width_em_px=1024.0,
+        tile_height_em_px=1440.0,
+        reach_lm_px=18.5,
+        chance=0.0865,
+        tiles=(
+            TileVote(
+                x_em_px=511.5,
+                y_em_px=719.5,
+                state=TileState.ELSEWHERE,
+                dx_lm_px=-4.25,
+                dy_lm_px=1.5,
+            ),
+            TileVote(x_em_px=1535.5, y_em_px=719.5, state=TileState.UNASKED),
+        ),
+    ),
 )
 
 
@@ -169,3 +190,27 @@ def test_contract_of_a_rejected_result_carries_no_matrix() -> None:
     assert contract["em_to_lm"] is None
     assert "300.0" not in json.dumps(contract)
     assert contract["schema"] == "clemd.registration/1"
+
+
+def test_contract_shows_where_the_images_agree() -> None:
+    """A subscriber draws the tile map itself; plain values, whatever the verdict."""
+    for verdict in Verdict:
+        votes = replace(FOUND, verdict=verdict).to_contract()["votes"]
+        assert json.loads(json.dumps(votes)) == votes
+        assert (votes["rows"], votes["columns"]) == (1, 2)
+        assert votes["tiles"][0] == {
+            "x_em_px": 511.5,
+            "y_em_px": 719.5,
+            "state": "elsewhere",
+            "dx_lm_px": -4.25,
+            "dy_lm_px": 1.5,
+        }
+        assert type(votes["tiles"][1]["state"]) is str
+    assert replace(FOUND, votes=None).to_contract()["votes"] is None
+
+
+def test_only_tiles_that_were_asked_are_counted() -> None:
+    """Bare resin neither agrees nor disagrees."""
+    assert FOUND.votes is not None
+    assert FOUND.votes.asked == 1
+    assert FOUND.votes.count(TileState.AGREES) == 0

@@ -19,8 +19,8 @@ def test_averaging_is_the_matrix_it_reports(bin_px: int) -> None:
     """A ramp that holds each px's own x shows any half pixel that went astray."""
     y, x = np.mgrid[:203, :311].astype(np.float32)
     matrix = prepare([x + 0.1 * y], reduction=bin_px).from_full
-    small_x, _ = _average(x, bin_px)
-    small_y, _ = _average(y, bin_px)
+    small_x, _ = _average([x], bin_px)
+    small_y, _ = _average([y], bin_px)
     for u, v in ((3, 2), (17, 11), (40, 25)):
         full = apply(invert(matrix), [[u, v]])[0]
         assert full == pytest.approx([small_x[v, u], small_y[v, u]], abs=1e-4)

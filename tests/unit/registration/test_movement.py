@@ -42,7 +42,7 @@ def test_spline_interpolates_value_and_slope_exactly() -> None:
     torch.manual_seed(0)
     values = torch.rand(1, 2, 15, 15, dtype=torch.float64)
     at = torch.tensor([[[4.0, 7.3], [9.0, 5.6]]], dtype=torch.float64)
-    coefficients = _spline_coefficients(values)
+    coefficients = _spline_coefficients(values, 0.0)
     value, slope, bend = _spline_at(coefficients, at)
     assert float(value[0, 0]) == pytest.approx(float(values[0, 0, 9, 4]), abs=1e-9)
     step = 1e-5

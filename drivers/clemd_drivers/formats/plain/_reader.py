@@ -19,10 +19,10 @@ from clemd_drivers.formats._tiff import Page, TiffPixels, is_tiff, same_size
 from clemd_drivers.formats._values import clean
 
 from . import _imagej, _raster
+from ._palette import PALETTE, apply_map, colour_map
 from ._vendor import Maker, maker_of
 
 _COLOURS = ("red", "green", "blue")
-_PALETTE = 3
 _UNCALIBRATED = "no pixel size: the file has no metadata that is read"
 
 
@@ -52,11 +52,16 @@ class _Reader:
 
 class _TiffReader(_Reader):
     def __init__(
-        self, frame: Frame, pixels: TiffPixels, channels: list[tuple[Page, ...]]
+        self,
+        frame: Frame,
+        pixels: TiffPixels,
+        channels: list[tuple[Page, ...]],
+        colours: NDArray[np.uint8] | None,
     ) -> None:
         super().__init__(frame)
         self._pixels = pixels
         self._channels = channels
+        self._colours = colours
 
     def _decode(self, channel: int) -> NDArray[Any]:
         shared = len(self._channels) == 1
@@ -64,14 +69,19 @@ class _TiffReader(_Reader):
             self._channels[0 if shared else channel],
             channel if shared else 0,
         )
-        best = sharpest(len(pages), lambda k: self._pixels.decode(pages[k], sample))
+        best = sharpest(len(pages), lambda k: self._plane(pages[k], sample))
         if len(pages) > 1 and channel == 0:
             said = (
                 f"page {pages[best].index} is the sharpest of {len(pages)} and is used"
             )
             if said not in self.frame.warnings:
                 self.frame = replace(self.frame, warnings=(*self.frame.warnings, said))
-        return self._pixels.decode(pages[best], sample)
+        return self._plane(pages[best], sample)
+
+    def _plane(self, page: Page, sample: int) -> NDArray[Any]:
+        if self._colours is None:
+            return self._pixels.decode(page, sample)
+        return apply_map(self._pixels.decode(page), self._colours, sample)
 
     def check_tail(self) -> None:
         self._pixels.check_tail()
@@ -126,25 +136,31 @@ class PlainDriver:
             size = _imagej.pixel_size(source, first.directory, said)
             maker = maker_of(source, first.directory)
             saved = first.directory.text(source, 306)[:40].decode("ascii", "replace")
-        if first.samples >= 3:
+            indexed = first.photometric == PALETTE and first.samples == 1
+            colours = colour_map(source, first.directory) if indexed else None
+        if first.samples >= 3 or colours is not None:
             names, channels = list(_COLOURS), [pages]
         else:
             count = _imagej.channel_count(said, len(pages))
             channels = [pages[k::count] for k in range(count)]
             names = ["grey"] if count == 1 else [f"channel {k}" for k in range(count)]
         warnings = [] if size else [_UNCALIBRATED]
-        if first.photometric == _PALETTE:
-            warnings.append("its colour map is not applied: the indices are the greys")
+        if indexed and colours is None:
+            warnings.append("its colour map is missing: the indices are the greys")
         if len(pages) < len(pixels.pages):
             warnings.append(f"{len(pixels.pages) - len(pages)} pages of other size")
         if said and int(said.get("images", "1") or 1) > len(pages):
             warnings.append("a stack without directories: its first image is used")
         frame = self._frame(
-            (first.height, first.width), first.dtype.name, names, maker, warnings
+            (first.height, first.width),
+            first.dtype.name if colours is None else "uint8",
+            names,
+            maker,
+            warnings,
         )
         extra = {"saved_at": clean(saved)} if clean(saved) else {}
         frame = replace(frame, pixel_size=size, extra=extra)
-        return _TiffReader(frame, pixels, channels)
+        return _TiffReader(frame, pixels, channels, colours)
 
     def _raster(
         self, source: SourceFile, header: _raster.RasterHeader
