@@ -72,8 +72,14 @@ class RegistrationMessage(Message):
     verdict: Verdict
     best: bool = True
     """False when another LM map fits this EM image better."""
-    registration: dict[str, Any]
-    """`clemd.registration/1`."""
+    registration: dict[str, Any] = Field(
+        description=(
+            "clemd.registration/1. `votes` (null if the engine asks no tiles): rows, "
+            "columns, tile_width_em_px, tile_height_em_px, reach_lm_px, chance, tiles: "
+            "[{x_em_px, y_em_px (centre), state: agrees|elsewhere|unasked, dx_lm_px, "
+            "dy_lm_px (shift the tile asks for)}]; also there if rejected"
+        )
+    )
     metadata_ratio: float | None = None
     """Pixel-size ratio the metadata promised, beside the measured one."""
     outputs: dict[str, str] = Field(default_factory=dict)

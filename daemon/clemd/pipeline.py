@@ -35,6 +35,7 @@ from clemd.model import (
     PosePrior,
     Registration,
     Timing,
+    TransformModel,
     Verdict,
 )
 from clemd.pairing import metadata_ratio
@@ -305,13 +306,11 @@ def write_first_outputs(
     outputs = {"preview": "preview.png"}
     if found.em_to_lm is not None and found.verdict is not Verdict.REJECTED:
         write_transform_json(folder / "transform.json", found, context)
-        write_itk(folder / "transform.tfm", found, context)
         write_bigwarp(folder / "landmarks.csv", found, context)
-        outputs |= {
-            "transform": "transform.json",
-            "itk": "transform.tfm",
-            "bigwarp": "landmarks.csv",
-        }
+        outputs |= {"transform": "transform.json", "bigwarp": "landmarks.csv"}
+        if found.model is not TransformModel.HOMOGRAPHY:  # ITK has no file for it
+            write_itk(folder / "transform.tfm", found, context)
+            outputs["itk"] = "transform.tfm"
     return outputs
 
 
@@ -334,6 +333,8 @@ def write_more_outputs(
         info_bar_rows=em.frame.info_bar_rows,
     )
     outputs["checkerboard"] = "checkerboard.png"
+    beside = {name: f"{name}.png" for name in ("votes", "outline")}
+    outputs |= {n: file for n, file in beside.items() if (folder / file).exists()}
     write_report(
         folder / "report.html",
         found,

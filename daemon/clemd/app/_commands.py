@@ -67,7 +67,7 @@ class Commands:
             raise UsageError(
                 "a rejected result has no matrix to accept",
                 row.id,
-                "retry the pair, or register it by hand",
+                "retry the pair",
             )
         by = "engine" if verdict is None else "operator"
         with store.transaction():

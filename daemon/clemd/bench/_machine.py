@@ -12,7 +12,14 @@ from typing import Any
 
 import psutil
 
-PACKAGES = ("clemd", "torch", "numpy", "SimpleITK")
+PACKAGES = (
+    "clemd",
+    "torch",
+    "numpy",
+    "opencv-python-headless",
+    "SimpleITK",
+    "itk-elastix",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,14 +71,14 @@ def _wrong_accepted(rows: Sequence[Row]) -> tuple[int, int]:
 
 
 def _covered(accepted: Sequence[Row], *, less_doubt: bool) -> Share:
-    """How often the true error is within the stated 95 % radius.
+    """How often the largest corner error is within the stated 95 % radius.
 
     With `less_doubt` the landmarks' own scatter is taken out of the error.
     """
     hits = 0
     for row in accepted:
         doubt = row["floor"] if less_doubt else 0.0
-        error = math.sqrt(max(row["error_lm_px"] ** 2 - doubt**2, 0.0))
+        error = math.sqrt(max(row["error_most_lm_px"] ** 2 - doubt**2, 0.0))
         hits += error <= row["radius_p95"]
     return Share(hits, len(accepted))
 

@@ -76,6 +76,6 @@ def usable_matrix(registration: Registration) -> Matrix:
         raise UsageError(
             "the images are not registered",
             registration.reasons[0] if registration.reasons else "verdict: rejected",
-            "register them by hand on the operator page, then export again",
+            "register them again, then export",
         )
     return as_matrix(registration.em_to_lm)

@@ -19,11 +19,9 @@ NEXT_STEPS = {
     Verdict.ACCEPTED: "Work with the overlay and the transform files that lie beside "
     "this page.",
     Verdict.REVIEW: "Follow edges across the borders of the checkerboard. Where they "
-    "run on, accept the overlay on the operator page; where they break, reject it or "
-    "place three points by hand.",
+    "run on, accept the overlay on the operator page; where they break, reject it.",
     Verdict.REJECTED: "Check that both images show the same place of the same "
-    "specimen and that their pixel sizes are right. Then register them again, or by "
-    "hand with three points on the operator page.",
+    "specimen and that their pixel sizes are right. Then register them again.",
 }
 
 

@@ -34,6 +34,8 @@ PAPER = 0.4
 """Least share of an inked rim that is paper."""
 PAPER_IN_LINE = 0.15
 """The same within any few rows: a line of text leaves this much."""
+GLANCE, GLANCED = 48, 0.35
+"""A rim begins as paper: with less than this share in its first rows there is none."""
 BLANK = 0.97
 """A rim with more paper than this has nothing written on it."""
 
@@ -141,13 +143,22 @@ def _range(part: NDArray[Any]) -> tuple[float, float]:
     return low, high - low
 
 
+def _running_share(side: PaperSide) -> FloatImage:
+    """How much of the first row, the first two, three ... is paper."""
+    total = np.cumsum(side.share) / np.arange(1, len(side.share) + 1)
+    return np.asarray(total, np.float32)
+
+
 def _depth(plane: NDArray[Any], scale: _Scale) -> int:
     """Rows of the rim that starts at row 0; 0 = none."""
     height, width = plane.shape
     deepest = int(DEEPEST * height)
     step = max(1, width // SAMPLES)
+    glance = PaperSide.of(scale(plane[:GLANCE, ::step]), scale.flat)
+    if _running_share(glance).max() < GLANCED:
+        return 0
     side = PaperSide.of(scale(plane[: deepest + BEYOND, ::step]), scale.flat)
-    total = np.cumsum(side.share) / np.arange(1, len(side.share) + 1)
+    total = _running_share(side)
     fewest = np.minimum.accumulate(running_mean(side.share))
     for rows in range(deepest, 1, -1):
         blank = total[rows - 1] >= BLANK

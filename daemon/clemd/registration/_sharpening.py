@@ -23,7 +23,7 @@ FINE_EM_PX = (450, 900)
 FINALISTS = 3
 AFFINE_GAIN = 0.005
 """Held-out tiles must gain this fraction before an affine is believed."""
-HOMOGRAPHY_GAIN = 0.01
+HOMOGRAPHY_GAIN = 0.02
 """And this much more before perspective is."""
 CRISP = 0.45
 """Smoothing of the crispest fields."""
@@ -125,37 +125,51 @@ def _noise(seen: Surfaces, em: Field, model: TransformModel, seed: int) -> float
 def earned_model(em: Field, lm: Field, matrix: Matrix) -> tuple[TransformModel, float]:
     """The freest model that tiles which were not fitted gain from.
 
-    Similarity, then affine, then homography; also what the affine gained, as a
-    fraction of the similarity's value.
+    Similarity, affine or homography; also what the affine gained, as a fraction of the
+    similarity's value.
     """
     middle = apply(invert(em.from_full), [middle_of(em.shape)])[0]
     start = nearest_similarity(matrix, (float(middle[0]), float(middle[1])))
-    inner = between(em, lm, [start])
-    seen = tile_surfaces(em.z, lm.z, inner, 8, 8)
-    rows, columns = seen.grid
-    colour = (
-        torch.arange(rows)[:, None] + torch.arange(columns)[None, :]
-    ).flatten() % 2
-    values = dict.fromkeys(TransformModel, 0.0)
+    stiff, soft, free = _held_out(em, lm, start)
+    if stiff <= 0:  # nothing agrees, so nothing can be earned
+        return TransformModel.SIMILARITY, 0.0
+    gain = (soft - stiff) / stiff
+    # a keystone about the middle is one that no affine gains from
+    if (free - max(stiff, soft)) / stiff > HOMOGRAPHY_GAIN:
+        return TransformModel.HOMOGRAPHY, gain
+    if gain <= AFFINE_GAIN:
+        return TransformModel.SIMILARITY, gain
+    # perspective is judged where the affine no longer hides it
+    (bent,), _ = refine(
+        em, lm, [start], tiles=8, reach_px=8, rounds=1, model=TransformModel.AFFINE
+    )
+    _, soft, free = _held_out(em, lm, bent)
+    if (free - soft) / stiff > HOMOGRAPHY_GAIN:
+        return TransformModel.HOMOGRAPHY, gain
+    return TransformModel.AFFINE, gain
+
+
+def _held_out(em: Field, lm: Field, start: Matrix) -> list[float]:
+    """Agreement of the tiles of one colour, moved as those of the other ask.
+
+    On a chequerboard, both ways; one value per model, from stiff to free.
+    """
+    seen = tile_surfaces(em.z, lm.z, between(em, lm, [start]), 8, 8)
+    rows, columns = (torch.arange(n, device=em.z.device) for n in seen.grid)
+    colour = (rows[:, None] + columns[None, :]).flatten() % 2
+    values = [0.0 for _ in TransformModel]
     for fold in (0, 1):
-        fitted = (colour == fold).double().to(inner.device)[None]
+        fitted = (colour == fold).double()[None]
         held = MovementFit(seen, em.shape, 1 - fitted)
         fit = MovementFit(seen, em.shape, fitted)
-        for model in TransformModel:
+        for at, model in enumerate(TransformModel):
             movement = (
                 fit.similarity(capture=True)
                 if model is TransformModel.SIMILARITY
                 else fit.fit(model, stiffness=STIFFNESS)
             )
-            values[model] += float(held.gain_of(movement.matrices)[0])
-    stiff, soft, free = (values[m] for m in TransformModel)
-    scale = max(abs(stiff), 1e-9)
-    gain = (soft - stiff) / scale
-    if gain <= AFFINE_GAIN:
-        return TransformModel.SIMILARITY, gain
-    if (free - soft) / scale <= HOMOGRAPHY_GAIN:
-        return TransformModel.AFFINE, gain
-    return TransformModel.HOMOGRAPHY, gain
+            values[at] += float(held.gain_of(movement.matrices)[0])
+    return values
 
 
 def nearest_similarity(matrix: Matrix, at: tuple[float, float]) -> Matrix:

@@ -2,5 +2,13 @@
 
 from ._engine_suite import EngineSuite
 from ._format_suite import FormatDriverSuite, GoodFile, read_all
+from ._pretend_device import MixedDevicesError, PretendDevice
 
-__all__ = ["EngineSuite", "FormatDriverSuite", "GoodFile", "read_all"]
+__all__ = [
+    "EngineSuite",
+    "FormatDriverSuite",
+    "GoodFile",
+    "MixedDevicesError",
+    "PretendDevice",
+    "read_all",
+]

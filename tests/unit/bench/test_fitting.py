@@ -18,7 +18,16 @@ def test_training_separates_and_never_weighs_against_a_witness() -> None:
         evidence = {
             "log_p": 20 * strength,
             "hits_coarse": strength,
+            "hits_coarser": strength,
+            "hits_coarser_null": 0.1,
             "hits_null": 0.1,
+            "tiles": 35.0,
+            "overlap": 1.0,
+            "halves_lm_px": 0.3,
+            "anisotropy": 0.0,
+            "shear_deg": 0.0,
+            "opinions_lm_px": 0.2,
+            "information_z": 6 * strength,
             "mind_hits": strength,
             "mind_z": 4 * strength,
             "null_ratio": 0.8 + strength,
@@ -41,6 +50,8 @@ def test_training_separates_and_never_weighs_against_a_witness() -> None:
                 "negative": not is_right,
                 "error": 0.005 if is_right else float("inf"),
                 "error_lm_px": 1.0 if is_right else float("inf"),
+                "error_most_lm_px": 1.2 if is_right else float("inf"),
+                "source": "simulated",
                 "evidence": evidence,
             }
         )

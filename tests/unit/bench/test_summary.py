@@ -25,6 +25,7 @@ def row(**changes: Any) -> dict[str, Any]:
         "right": True,
         "error": 0.001,
         "error_lm_px": 0.2,
+        "error_most_lm_px": 0.3,
         "ratio_error": 0.0005,
         "radius_p95": 0.4,
         "verdict": "accepted",
@@ -35,7 +36,13 @@ def row(**changes: Any) -> dict[str, Any]:
 
 def wrong(**changes: Any) -> dict[str, Any]:
     """A negative that was refused."""
-    lost = {"right": False, "error": None, "error_lm_px": None, "ratio_error": None}
+    lost = {
+        "right": False,
+        "error": None,
+        "error_lm_px": None,
+        "error_most_lm_px": None,
+        "ratio_error": None,
+    }
     negative = {"tier": "negatives", "kind": "texture", "negative": True}
     return row(**(lost | negative | {"verdict": "review"} | changes))
 
@@ -70,7 +77,7 @@ def test_ebsd_has_rows_of_its_own() -> None:
 
 def test_radius_is_held_against_both_errors() -> None:
     """Landmarks scatter: 5 px of error of which 4.9 may be theirs."""
-    rows = [row(source="real", error_lm_px=5.0, floor=4.9, radius_p95=2.0)]
+    rows = [row(source="real", error_most_lm_px=5.0, floor=4.9, radius_p95=2.0)]
     (line,) = positives(rows)
 
     assert (line["radius_covers"].hits, line["radius_covers"].of) == (0, 1)
@@ -79,7 +86,7 @@ def test_radius_is_held_against_both_errors() -> None:
 
 def test_radius_counts_only_where_an_overlay_was_shown() -> None:
     """A refused answer promises nothing."""
-    (line,) = positives([row(), row(verdict="review", error_lm_px=9.0)])
+    (line,) = positives([row(), row(verdict="review", error_most_lm_px=9.0)])
 
     assert line["radius_covers"].of == 1
     assert line["right_accepted"] == Share(1, 2)

@@ -12,6 +12,8 @@ GOOD = {
     "tiles": 35.0,
     "log_p": 25.0,
     "hits_coarse": 0.95,
+    "hits_coarser": 0.97,
+    "hits_coarser_null": 0.1,
     "hits_null": 0.1,
     "asked_px": 0.1,
     "asked_lm_px": 0.1,
@@ -34,6 +36,9 @@ GOOD = {
     "prior_log_error": 0.03,
     "basin_ratio": 2.0,
     "null_ratio": 1.8,
+    "opinions_lm_px": 0.2,
+    "information_bits": 0.4,
+    "information_z": 12.0,
 }
 
 
