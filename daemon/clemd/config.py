@@ -65,7 +65,15 @@ class RootSettings(_Settings):
     """Quiet time before a file counts as complete."""
     poll_s: Seconds = 2.0
     """Time between full scans."""
-    ignore: tuple[str, ...] = ("*.tmp", "*.part", "*.partial", ".*", "~*", "*.txt")
+    ignore: tuple[str, ...] = (
+        "*.tmp",
+        "*.part",
+        "*.partial",
+        ".*",
+        "~*",
+        "*.txt",
+        "*.hdr",
+    )
     """File-name patterns that are never images (sidecars, temporary names)."""
     incomplete_s: Seconds = 60.0
     """A file whose structure is incomplete is refused after this time unchanged."""
@@ -102,6 +110,17 @@ class RegistrationSettings(_Settings):
     memory_limit_mb: int = Field(default=4096, ge=512)
     workers: int = Field(default=1, ge=1, le=16)
     threads: int | None = Field(default=None, ge=1, le=256)
+
+
+class SessionSettings(_Settings):
+    """What registered images may say about the next one."""
+
+    predict: bool = True
+    """Foretell where an image lies from its stage position, and check that first."""
+    stage_sigma_um: float = Field(default=0.7, gt=0, le=1000)
+    """The stage comes back to within this; a start, then learned."""
+    drift_um_per_root_h: float = Field(default=0.3, ge=0, le=1000)
+    """How far the stage's origin walks in an hour."""
 
 
 class ThermalSettings(_Settings):
@@ -163,6 +182,7 @@ class Profile(_Settings):
     reading: ReadingSettings = ReadingSettings()
     pairing: PairingSettings = PairingSettings()
     registration: RegistrationSettings = RegistrationSettings()
+    sessions: SessionSettings = SessionSettings()
     thermal: ThermalSettings = ThermalSettings()
     page: PageSettings = PageSettings()
     bus: BusSettings = BusSettings()

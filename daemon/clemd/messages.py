@@ -86,6 +86,46 @@ class RegistrationMessage(Message):
     """Name -> path relative to the state folder."""
 
 
+class PredictionMessage(Message):
+    """Where the session expects an image, before its pixels are looked at."""
+
+    topic: Literal["prediction"] = "prediction"
+    session: str
+    em_frame_id: str
+    lm_frame_id: str
+    em_file: str
+    lm_file: str
+    em_to_lm: list[list[float]] = Field(
+        description="3x3, EM px -> LM px, pixel centres; never shown as verified"
+    )
+    error_lm_px: dict[str, float] = Field(
+        description="p50, p95: how far it may be off anywhere in the EM image"
+    )
+    error_um: dict[str, float] | None = None
+    epoch: int
+    """Counts up whenever something at the microscope was changed."""
+    pairs: int
+    """Registered images it is drawn from."""
+    reasons: tuple[str, ...] = ()
+
+
+class SessionMessage(Message):
+    """A session's transform was begun, retired, confirmed, resumed or corrected."""
+
+    topic: Literal["session"] = "session"
+    session: str
+    lm_frame_id: str
+    epoch: int
+    standing: Literal["empty", "trusted", "doubted"]
+    event: Literal["begun", "retired", "confirmed", "resumed", "corrected"]
+    reason: str = ""
+    """What contradicts what, with both values; empty where nothing does."""
+    images: int
+    """Registered images of this epoch."""
+    registration_id: str | None = None
+    """The result that led to it."""
+
+
 class JobMessage(Message):
     """A job changed state."""
 
@@ -122,6 +162,8 @@ MESSAGES: tuple[type[Message], ...] = (
     FrameMessage,
     PairMessage,
     RegistrationMessage,
+    PredictionMessage,
+    SessionMessage,
     JobMessage,
     ThermalMessage,
     StatusMessage,

@@ -32,6 +32,7 @@ from clemd.exporting import (
 from clemd.model import (
     ErrorRadius,
     Frame,
+    Matrix3,
     PosePrior,
     Registration,
     Timing,
@@ -87,6 +88,8 @@ class Request:
     scale_tolerance: float = 0.10
     mirror: bool | None = None
     tolerance: float = 0.02
+    expected: Matrix3 | None = None
+    """Where the session expects the image: EM px -> LM px; checked before a search."""
     seed: int = 0
     time_limit_s: float = 300.0
     """To the verdict; after it the pair is rejected in words."""
@@ -159,6 +162,7 @@ def register_pair(
                 pixel_size_ratio=ratio,
                 scale_tolerance=request.scale_tolerance,
                 mirror=request.mirror,
+                expected=request.expected,
             ),
             EngineContext(
                 device=device,
@@ -189,6 +193,7 @@ def register_pair(
             *_warnings(found, ratio, given=request.pixel_ratio is not None),
         ),
         error_um=_in_um(found, lm),
+        expected=request.expected,
         input_sha256=hashes,
         seconds=replace(
             found.seconds,

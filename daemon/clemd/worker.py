@@ -14,10 +14,12 @@ import select
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
 from clemd.errors import ClemdError
+from clemd.geometry import as_matrix, as_rows
 from clemd.model import Frame, Registration, from_json, to_dict
 from clemd.supervising import configure_logging
 
@@ -65,6 +67,8 @@ def _register(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
     em, lm = _loaded(task, "em"), _loaded(task, "lm")
     cache = Path(task["cache"])
     request = pipeline.Request(**task["request"])
+    if request.expected is not None:
+        request = replace(request, expected=as_rows(as_matrix(request.expected)))
     found = pipeline.register_pair(
         em, lm, request, breathe=lambda stage: tell({"beat": stage})
     )

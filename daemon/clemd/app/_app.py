@@ -42,6 +42,7 @@ from ._commands import Commands
 from ._house import READ, REGISTER, House
 from ._inbox import Inbox
 from ._intake import Intake
+from ._learning import Learning
 from ._registering import Registrar, request_of
 from ._views import Views
 
@@ -167,9 +168,10 @@ class App:
             closing.push_async_callback(executor.close)
         inbox = self._inbox = Inbox(house)
         request = request_of(registration)
-        intake = Intake(house, inbox, request_key=_key_of(request))
+        learning = Learning(house)
+        intake = Intake(house, inbox, learning, request_key=_key_of(request))
         views = Views(house, inbox)
-        commands = Commands(house, intake, views)
+        commands = Commands(house, intake, views, learning)
         views.verbs = list(commands.verbs)
         self._say(house, "starting")
         messenger = await self._open_doors(house, views, commands, closing)
@@ -177,7 +179,9 @@ class App:
             house.heartbeats.expect(part, limit_s=limit_s)
         house.heartbeats.expect("intake", limit_s=self.profile.reading.time_limit_s * 3)
         house.heartbeats.expect("registrar", limit_s=registration.time_limit_s + 60)
-        registrars = [Registrar(house, one, request=request) for one in executors]
+        registrars = [
+            Registrar(house, one, learning, request=request) for one in executors
+        ]
         inbox.start()
         closing.callback(inbox.stop)
         views.ready = True

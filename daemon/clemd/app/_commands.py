@@ -12,14 +12,18 @@ from clemd.store import NoSuchRecordError
 
 from ._house import House
 from ._intake import Intake
+from ._learning import Learning
 from ._views import Views
 
 
 class Commands:
     """Verbs of the page and the bus; each is checked, kept and announced."""
 
-    def __init__(self, house: House, intake: Intake, views: Views) -> None:
+    def __init__(
+        self, house: House, intake: Intake, views: Views, learning: Learning
+    ) -> None:
         self._house = house
+        self._learning = learning
         self._intake = intake
         self._views = views
         self.verbs: dict[str, Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]] = {
@@ -81,6 +85,10 @@ class Commands:
                     )
                 ),
             )
+            if changed.verdict is Verdict.ACCEPTED:
+                self._learning.learn(changed)
+            else:
+                self._learning.unlearn(changed, f"{by} says: {changed.verdict.value}")
             for other in store.registrations(em_frame_id=row.em_frame_id):
                 store.announce(
                     store.registration_message(other.id), session=row.session

@@ -23,6 +23,7 @@ from clemd.store import FileRow, FrameRow
 
 from ._house import READ, REGISTER, House
 from ._inbox import Inbox
+from ._learning import Learning
 
 CHANGED_WAIT_S = 0.5
 NO_READER_WAIT_S = 5.0
@@ -32,9 +33,12 @@ _log = structlog.get_logger(__name__)
 class Intake:
     """One file at a time, from settled to paired."""
 
-    def __init__(self, house: House, inbox: Inbox, *, request_key: str) -> None:
+    def __init__(
+        self, house: House, inbox: Inbox, learning: Learning, *, request_key: str
+    ) -> None:
         self._house = house
         self._inbox = inbox
+        self._learning = learning
         self._request_key = request_key
         """Names the registration parameters: other parameters are other work."""
         self._roots = {root.name: root for root in house.profile.roots}
@@ -228,6 +232,8 @@ class Intake:
             ),
             session=session,
         )
+        em, lm = (store.frame(i) for i in (proposal.em_frame_id, proposal.lm_frame_id))
+        self._learning.announce(em, lm)
         self.enqueue_registration(pair_id)
 
     def enqueue_registration(self, pair_id: str) -> int:

@@ -21,6 +21,7 @@ from clemd.reading import ReadRequest
 from clemd.store import FrameRow, PairRow, RegistrationRow
 
 from ._house import EXPORT, REGISTER, House
+from ._learning import Learning
 
 HOT_DELAY_S = 5.0
 RETRY_S = 2.0
@@ -32,9 +33,15 @@ class Registrar:
     """Serves the jobs that need a worker: registrations first, files after."""
 
     def __init__(
-        self, house: House, executor: Executor, *, request: dict[str, Any]
+        self,
+        house: House,
+        executor: Executor,
+        learning: Learning,
+        *,
+        request: dict[str, Any],
     ) -> None:
         self._house = house
+        self._learning = learning
         self._executor = executor
         self._request = request
         self._running: Lease | None = None
@@ -98,9 +105,12 @@ class Registrar:
         folder = self._folder(em.session, registration_id)
         self._announce_start(lease, pair, em.session)
         started_s = house.clock()
+        # asked now, not when the file came: meanwhile the session may have learned
+        foretold = self._learning.foretold(em, lm)
+        expected = None if isinstance(foretold, str) else foretold.em_to_lm
         answer = await self._executor.run(
             self._task("register", em, lm, folder, registration_id)
-            | {"request": self._request},
+            | {"request": self._request | {"expected": expected}},
             limit_s=house.profile.registration.time_limit_s,
             beat=self._beat,
         )
@@ -158,6 +168,7 @@ class Registrar:
             )
             store.set_pair_state(pair.id, "done")
             if added:
+                self._learning.learn(store.registration(registration_id))
                 self._announce_results(pair, registration_id, before, em.session)
                 house.queue.enqueue(
                     EXPORT,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from clemd.errors import UsageError
 
-WHATS = ("pipeline", "registration", "train-verdict")
+WHATS = ("pipeline", "registration", "sessions", "train-verdict")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +60,10 @@ def run_bench(
         return _run_trials(
             what, wishes or RegistrationWishes(), trials, seed, data, as_json
         )
+    if what == "sessions":
+        from ._sessions import run_sessions
+
+        return run_sessions(trials, seed, as_json=as_json)
     raise UsageError("no such benchmark", what, f"choose one of {', '.join(WHATS)}")
 
 

@@ -151,6 +151,34 @@ def status(
 
 
 @app.command()
+def export(
+    result: Annotated[str, typer.Argument(help="ID of the result.")] = "",
+    format: Annotated[str, typer.Option(help="A dialect; --list shows them.")] = "",
+    out: Annotated[Path | None, typer.Option(help="File or folder to write.")] = None,
+    targets: Annotated[
+        Path | None,
+        typer.Option(help="Places to drive to, and the way to the stage (JSON)."),
+    ] = None,
+    list: Annotated[bool, typer.Option("--list", help="List the dialects.")] = False,
+    state: State = None,
+    as_json: Json = False,
+) -> int:
+    """Write a result in the dialect that another program reads."""
+    from ._export import export_result, list_dialects
+
+    if list:
+        return list_dialects(as_json=as_json)
+    return export_result(
+        result,
+        format,
+        state or default_state(),
+        out=out,
+        targets=targets,
+        as_json=as_json,
+    )
+
+
+@app.command()
 def doctor(
     profile: ProfileFile = None,
     state: State = None,
@@ -165,7 +193,7 @@ def doctor(
 @app.command()
 def bench(
     what: Annotated[
-        str, typer.Argument(help="pipeline, registration or train-verdict")
+        str, typer.Argument(help="pipeline, registration, sessions or train-verdict")
     ],
     trials: Annotated[
         int, typer.Option(help="Trials of each tier and each kind of negative.")

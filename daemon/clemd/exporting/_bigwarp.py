@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clemd.geometry import apply, pixel_to_um
 from clemd.model import Registration
@@ -15,23 +17,33 @@ from ._context import PairContext, usable_matrix
 _PLACES = (0.1, 0.5, 0.9)
 """Where landmarks stand along each edge of the EM image, as fractions."""
 
+Landmarks = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+def landmarks_px(registration: Registration, context: PairContext) -> Landmarks:
+    """Nine places on both images, ((9, 2) LM px, (9, 2) EM px).
+
+    Nine points fix every model, a homography included.
+
+    Raises:
+        UsageError: not registered.
+    """
+    height, width = context.em_shape
+    em_px = np.array([[f * width, g * height] for g in _PLACES for f in _PLACES])
+    return apply(usable_matrix(registration), em_px), em_px
+
 
 def write_bigwarp(path: Path, registration: Registration, context: PairContext) -> None:
-    """Write nine landmarks: moving = LM, fixed (target) = EM.
+    """Write nine landmarks as CSV: moving = LM, fixed (target) = EM.
 
     Coordinates are micrometres by each image's own pixel size, or px where one is
-    unknown. Nine points fix every model, a homography included.
+    unknown.
 
     Raises:
         UsageError: not registered.
         OSError: the file cannot be written.
     """
-    em_to_lm = usable_matrix(registration)
-    em_spacing, lm_spacing = context.spacings
-    height, width = context.em_shape
-    em_px = np.array([[f * width, g * height] for g in _PLACES for f in _PLACES])
-    fixed = apply(pixel_to_um(em_spacing), em_px)
-    moving = apply(pixel_to_um(lm_spacing), apply(em_to_lm, em_px))
+    moving, fixed = _landmarks(registration, context)
     rows = [
         _row(number, (*lm, *em))
         for number, (lm, em) in enumerate(
@@ -39,6 +51,35 @@ def write_bigwarp(path: Path, registration: Registration, context: PairContext) 
         )
     ]
     write_text(path, "\n".join(rows) + "\n")
+
+
+def write_bigwarp_json(
+    path: Path, registration: Registration, context: PairContext
+) -> None:
+    """Write the same landmarks as JSON, which newer versions of BigWarp read too.
+
+    Raises:
+        UsageError: not registered.
+        OSError: the file cannot be written.
+    """
+    moving, fixed = _landmarks(registration, context)
+    document = {
+        "type": "BigWarpLandmarks",
+        "numDimensions": 2,
+        "movingPoints": moving.tolist(),
+        "fixedPoints": fixed.tolist(),
+        "active": [True] * len(fixed),
+        "names": [f"Pt-{number}" for number in range(len(fixed))],
+    }
+    write_text(path, json.dumps(document, indent=2) + "\n")
+
+
+def _landmarks(registration: Registration, context: PairContext) -> Landmarks:
+    """(moving, fixed) in the units of the two images."""
+    lm_px, em_px = landmarks_px(registration, context)
+    em_spacing, lm_spacing = context.spacings
+    moving = apply(pixel_to_um(lm_spacing), lm_px)
+    return moving, apply(pixel_to_um(em_spacing), em_px)
 
 
 def _row(number: int, coordinates: tuple[float, ...]) -> str:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from clemd.geometry import apply, compose, decompose, translation
+from clemd.geometry import apply, compose, decompose, outer_corners, translation
 from clemd.model import Matrix, Registration
 
 from ._atomic import write_bytes
@@ -58,9 +58,9 @@ def write_outline(
     ]
     light = mix(greys, choose_colours(lm_layers))
     to_light = compose(small[0][1], em_to_lm)
-    picture, shift = _with_room(light, apply(to_light, _edge(em_shape)))
+    picture, shift = _with_room(light, apply(to_light, outer_corners(em_shape)))
     to_picture = compose(shift, to_light)
-    _draw_edge(picture, apply(to_picture, _edge(em_shape)))
+    _draw_edge(picture, apply(to_picture, outer_corners(em_shape)))
     # without a pixel size the bar counts px, and on the map those are the map's own
     per_lm_px = float(small[0][1][0, 0])
     middle = (em_shape[1] / 2, em_shape[0] / 2)
@@ -72,12 +72,6 @@ def write_outline(
     )
     draw_scale_bar(picture, bar)
     write_bytes(path, encode_png(with_banner(picture, registration, title)))
-
-
-def _edge(shape: tuple[int, int]) -> NDArray[np.float64]:
-    """The four outer corners of an image, half a px beyond its corner pixels."""
-    right, bottom = shape[1] - 0.5, shape[0] - 0.5
-    return np.array([[-0.5, -0.5], [right, -0.5], [right, bottom], [-0.5, bottom]])
 
 
 def _with_room(light: GreyImage, edge: NDArray[np.float64]) -> tuple[GreyImage, Matrix]:

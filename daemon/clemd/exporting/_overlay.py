@@ -14,12 +14,12 @@ from clemd.model import Matrix, Registration
 
 from ._atomic import replacing
 from ._colouring import choose_colours
-from ._context import LightLayer, PairContext, Plane, usable_matrix
+from ._context import Colour, LightLayer, PairContext, Plane, usable_matrix
 from ._contrast import bin_plane
 from ._ome import describe_overlay
 from ._placement import PlacedLayer
 
-_TILE_PX = 256
+TILE_PX = 256
 _SPAN_PX = 4096
 """Columns worked on at once; OpenCV resamples no more than 32,767."""
 _SMALLEST_PX = 512
@@ -50,17 +50,26 @@ def write_overlay(
     em_to_lm = usable_matrix(registration)
     shape = (em.shape[0], em.shape[1])
     dtype = common_dtype([em, *(layer.plane for layer in lm_layers)])
-    names = ["EM", *(layer.name or f"LM {i}" for i, layer in enumerate(lm_layers, 1))]
     description = describe_overlay(
         shape=shape,
         dtype=dtype.name,
-        names=names,
-        colours=[_WHITE, *choose_colours(lm_layers)],
+        names=channel_names(lm_layers),
+        colours=channel_colours(lm_layers),
         registration=registration,
         context=context,
     )
     with replacing(path) as partial:
         _write_levels(partial, em, lm_layers, em_to_lm, dtype, description)
+
+
+def channel_names(layers: Sequence[LightLayer]) -> list[str]:
+    """EM first, then the LM channels."""
+    return ["EM", *(layer.name or f"LM {i}" for i, layer in enumerate(layers, 1))]
+
+
+def channel_colours(layers: Sequence[LightLayer]) -> list[Colour]:
+    """The EM is white."""
+    return [_WHITE, *choose_colours(layers)]
 
 
 def common_dtype(planes: Sequence[Plane]) -> np.dtype[Any]:
@@ -97,10 +106,10 @@ def _write_levels(
         for level in range(levels):
             shape = (em.shape[0] >> level, em.shape[1] >> level)
             file.write(
-                _tiles(em, layers, em_to_lm, dtype, level),
+                tiles(em, layers, em_to_lm, dtype, level),
                 shape=(len(layers) + 1, *shape),
                 dtype=dtype,
-                tile=(_TILE_PX, _TILE_PX),
+                tile=(TILE_PX, TILE_PX),
                 photometric="minisblack",
                 compression="zlib",
                 compressionargs={"level": 1},  # 1 % larger than the default, 3x faster
@@ -113,14 +122,14 @@ def _write_levels(
             )
 
 
-def _tiles(
+def tiles(
     em: Plane,
     layers: Sequence[LightLayer],
     em_to_lm: Matrix,
     dtype: np.dtype[Any],
     level: int,
 ) -> Iterator[NDArray[Any]]:
-    """Every tile of one level, channel by channel, row by row."""
+    """Every tile of one level, channel by channel, row by row, all of full size."""
     shape = (em.shape[0] >> level, em.shape[1] >> level)
     yield from _cut(_em_region(em, level), shape, dtype)
     to_lm = compose(em_to_lm, invert(binning(1 << level)))
@@ -144,16 +153,16 @@ def _cut(
     region: _Region, shape: tuple[int, int], dtype: np.dtype[Any]
 ) -> Iterator[NDArray[Any]]:
     height, width = shape
-    for y0 in range(0, height, _TILE_PX):
-        rows = min(_TILE_PX, height - y0)
+    for y0 in range(0, height, TILE_PX):
+        rows = min(TILE_PX, height - y0)
         for x0 in range(0, width, _SPAN_PX):
             span = region(y0, x0, rows, min(_SPAN_PX, width - x0))
-            for left in range(0, span.shape[1], _TILE_PX):
-                yield _as_tile(span[:, left : left + _TILE_PX], dtype)
+            for left in range(0, span.shape[1], TILE_PX):
+                yield _as_tile(span[:, left : left + TILE_PX], dtype)
 
 
 def _as_tile(part: Plane, dtype: np.dtype[Any]) -> NDArray[Any]:
-    tile = np.zeros((_TILE_PX, _TILE_PX), dtype)
+    tile = np.zeros((TILE_PX, TILE_PX), dtype)
     if dtype.kind == "u" and part.dtype.kind == "f":
         part = np.rint(part)
     tile[: part.shape[0], : part.shape[1]] = part

@@ -19,8 +19,10 @@ from ._matrices import (
     similarity,
     translation,
 )
+from ._origins import CENTRE_TO_CORNER, from_corner, outer_corners, rows_first
 
 __all__ = [
+    "CENTRE_TO_CORNER",
     "PoseParts",
     "apply",
     "as_matrix",
@@ -31,11 +33,14 @@ __all__ = [
     "corners",
     "cropping",
     "decompose",
+    "from_corner",
     "in_um",
     "invert",
     "mirroring",
+    "outer_corners",
     "pixel_to_um",
     "resizing",
+    "rows_first",
     "similarity",
     "translation",
 ]

@@ -41,13 +41,17 @@ class PosePrior:
     """What is known about the pose before the pixels are looked at."""
 
     pixel_size_ratio: float | None = None
-    """LM pixel size / EM pixel size; None = unknown, searched x1/4..x4."""
+    """LM pixel size / EM pixel size; None = unknown: EM fields of 0.15 to 1.2 times
+    the map's are searched."""
     scale_tolerance: float = 0.10
     """The ratio may be wrong by this fraction either way."""
     mirror: bool | None = None
-    """True = mirrored, False = not, None = both are searched."""
+    """True = mirrored, False = not, None = both are allowed."""
     rotation_deg: tuple[float, float] = (-180.0, 180.0)
-    """Range searched, degrees, clockwise as displayed."""
+    """Range allowed, degrees, clockwise as displayed."""
+    expected: Matrix3 | None = None
+    """EM px -> LM px, where something else says that the image lies. It is looked at
+    first; if the pixels do not confirm it, everything is searched."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +143,9 @@ class Registration:
     reasons: tuple[str, ...] = ()
     """Sentences a microscopist understands, most important first."""
     warnings: tuple[str, ...] = ()
+    expected: Matrix3 | None = None
+    """Where a session had expected the image; it was checked first. Part of what
+    `clemd replay` repeats."""
     evidence: dict[str, float] = field(default_factory=dict)
     """The witnesses' numbers behind the verdict."""
     votes: TileVotes | None = None

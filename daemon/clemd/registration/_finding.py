@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from clemd.geometry import corner_errors, decompose
-from clemd.model import Matrix, PosePrior, PreparedImage
+from clemd.geometry import apply, as_matrix, corner_errors, decompose
+from clemd.model import Matrix, Matrix3, PosePrior, PreparedImage
 
 from ._engine import EngineContext
 from ._fields import pooled
@@ -78,6 +78,10 @@ THOROUGH = Effort(
     basins=24,
 )
 """For what the quick search left in doubt."""
+CHECK = replace(QUICK, basins=6)
+"""For a pose that something else foretold: enough rivals to judge it by."""
+CHECKED_SCALE = 0.01
+"""A foretold scale is this sure; the rivals need no more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +135,7 @@ def find(
     hear of it if it fits better.
     """
     t0 = time.perf_counter()
-    poses: list[Pose] = []
+    poses = [] if prior.expected is None else [_foretold(images, prior.expected)]
     everything: list[Candidate] = []
     for band in bands(images.em, images.lm, prior, effort):
         for masks in images.variants():
@@ -149,6 +153,31 @@ def find(
     poses.sort(key=lambda p: -p.merit)
     t2 = time.perf_counter()
     return poses, everything, {"search": t1 - t0, "rank": t2 - t1}
+
+
+def narrowed(prior: PosePrior, shape: tuple[int, int]) -> PosePrior:
+    """The prior about the pose that was foretold; `shape` of the EM image."""
+    if prior.expected is None:
+        return prior
+    scale = decompose(as_matrix(prior.expected), middle_of(shape)).scale
+    return replace(prior, pixel_size_ratio=1 / scale, scale_tolerance=CHECKED_SCALE)
+
+
+def _foretold(images: Images, expected: Matrix3) -> Pose:
+    """A pose that nobody searched for; it has to win like every other."""
+    matrix = as_matrix(expected)
+    middle = middle_of(images.em.full_shape)
+    parts = decompose(matrix, middle)
+    x, y = apply(matrix, [middle])[0] / max(images.lm.full_shape)
+    candidate = Candidate(
+        matrix=matrix,
+        score=0.0,
+        rotation_deg=parts.rotation_deg,
+        log_scale=math.log(parts.scale),
+        mirrored=parts.mirrored,
+        centre=(float(x), float(y)),
+    )
+    return Pose(matrix, candidate, 1 / parts.scale)
 
 
 def search_band(

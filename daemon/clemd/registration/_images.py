@@ -12,6 +12,7 @@ from clemd.geometry import compose, invert
 from clemd.model import Matrix, PreparedImage, TransformModel
 
 from ._fields import Field, field_of
+from ._keeping import LM_FIELDS, key_of
 from ._movement import MovementFit
 from ._search import Candidate
 from ._surfaces import Surfaces, tile_surfaces
@@ -41,6 +42,7 @@ class Images:
     ) -> None:
         self.em, self.lm, self.device = em, lm, device
         self._fields: dict[tuple[str, float, float], Field] = {}
+        self._lm_key = key_of(lm)
 
     def reduction(self, ratio: float, em_px: float, lm_px: float) -> float:
         """LM px per working px so that the EM is ~em_px wide, the LM <= lm_px."""
@@ -71,8 +73,18 @@ class Images:
     ) -> Field:
         key = (side, round(reduction, 6), smooth)
         if key not in self._fields:
-            self._fields[key] = field_of(image, reduction, self.device, smooth)
+            self._fields[key] = self._made(side, image, reduction, smooth)
         return self._fields[key]
+
+    def _made(
+        self, side: str, image: PreparedImage, reduction: float, smooth: float
+    ) -> Field:
+        def make() -> Field:
+            return field_of(image, reduction, self.device, smooth)
+
+        if side == "em" or not self._lm_key:
+            return make()
+        return LM_FIELDS.get((self._lm_key, str(self.device), reduction, smooth), make)
 
 
 def between(em: Field, lm: Field, matrices: list[Matrix]) -> torch.Tensor:

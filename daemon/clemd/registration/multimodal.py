@@ -6,14 +6,16 @@ rank     after refinement, when right poses have become sharp (`_finding`)
 sharpen  the winner on finer levels; affine where held-out tiles agree (`_sharpening`)
 judge    by witnesses the search did not maximise (`_evidence`, `verdict`)
 
-A quick search comes first; only what it leaves in doubt is searched thoroughly.
+A pose that a session foretells is checked first, against a few rivals. Then comes a
+quick search; only what it leaves in doubt is searched thoroughly.
 """
 
 from __future__ import annotations
 
 import time
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -29,7 +31,7 @@ from clemd.model import (
 
 from ._engine import EngineContext
 from ._evidence import gather_evidence, gather_votes
-from ._finding import QUICK, THOROUGH, Effort, find, lead
+from ._finding import CHECK, QUICK, THOROUGH, Effort, find, lead, narrowed
 from ._images import Images, Pose, middle_of
 from ._limits import keeping_limits
 from ._sharpening import Sharp, finest, sharpen
@@ -47,6 +49,17 @@ class _Answer:
     evidence: dict[str, float]
     judged: Judgement
     votes: TileVotes
+
+
+def _efforts(
+    prior: PosePrior, shape: tuple[int, int]
+) -> Iterator[tuple[Effort, PosePrior]]:
+    """What is tried, one after the other, until an answer is accepted."""
+    if prior.expected is not None:
+        yield CHECK, narrowed(prior, shape)
+    free = replace(prior, expected=None)
+    yield QUICK, free
+    yield THOROUGH, free
 
 
 class MultimodalEngine:
@@ -74,8 +87,8 @@ class MultimodalEngine:
         poses: list[Pose] = []
         answer: _Answer | None = None
         with torch.inference_mode():
-            for effort in (QUICK, THOROUGH):
-                answer = self._try(images, prior, effort, context, poses, spent)
+            for effort, known in _efforts(prior, em.full_shape):
+                answer = self._try(images, known, effort, context, poses, spent)
                 if answer and answer.judged.verdict is Verdict.ACCEPTED:
                     break
         total = time.perf_counter() - started

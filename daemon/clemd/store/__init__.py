@@ -11,11 +11,15 @@ from ._mounts import REMOTE_TYPES, filesystem_type
 from ._rows import (
     FileRow,
     FrameRow,
+    LinkRow,
     OutboxRow,
     PairRow,
+    PredictionRow,
     RegistrationRow,
     SessionRow,
     ThermalRow,
+    TransformEventRow,
+    TransformRow,
 )
 from ._store import Reader, Store
 
@@ -24,9 +28,11 @@ __all__ = [
     "DiskFullError",
     "FileRow",
     "FrameRow",
+    "LinkRow",
     "NoSuchRecordError",
     "OutboxRow",
     "PairRow",
+    "PredictionRow",
     "Reader",
     "RegistrationRow",
     "SessionRow",
@@ -34,6 +40,8 @@ __all__ = [
     "StoreBusyError",
     "StoreDamagedError",
     "ThermalRow",
+    "TransformEventRow",
+    "TransformRow",
     "filesystem_type",
     "sqlite_finding",
 ]

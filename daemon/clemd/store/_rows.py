@@ -124,6 +124,58 @@ class OutboxRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LinkRow:
+    """What one result gave to its session's transform."""
+
+    seq: int
+    registration_id: str
+    session: str
+    lm_frame_id: str
+    sighting: str
+    observed: str
+    active: bool
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransformRow:
+    """What one session knows of one LM map."""
+
+    session: str
+    lm_frame_id: str
+    epoch: int
+    standing: str
+    images: int
+    """Registered images of this epoch."""
+    text: str
+    updated_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransformEventRow:
+    """Something that happened to a session's transform."""
+
+    id: int
+    session: str
+    lm_frame_id: str
+    epoch: int
+    event: str
+    reason: str
+    registration_id: str | None
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictionRow:
+    """Where a session expected an EM frame."""
+
+    em_frame_id: str
+    lm_frame_id: str
+    text: str
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ThermalRow:
     """One look at the temperature."""
 

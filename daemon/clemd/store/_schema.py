@@ -115,6 +115,45 @@ _OPERATOR_VERDICTS = (
     "ALTER TABLE registrations ADD COLUMN decided_reason TEXT NOT NULL DEFAULT ''",
 )
 
+_SESSION_TRANSFORMS = (
+    """CREATE TABLE session_links (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        registration_id TEXT NOT NULL UNIQUE REFERENCES registrations (id),
+        session TEXT NOT NULL,
+        lm_frame_id TEXT NOT NULL REFERENCES frames (id),
+        sighting TEXT NOT NULL,       -- what the metadata said of the image
+        observed TEXT NOT NULL,       -- where the pixels put it
+        active INTEGER NOT NULL,      -- 0 = taken back by the operator
+        created_at TEXT NOT NULL)""",
+    """CREATE INDEX session_links_by_map
+        ON session_links (session, lm_frame_id, seq)""",
+    """CREATE TABLE session_transforms (
+        session TEXT NOT NULL,
+        lm_frame_id TEXT NOT NULL REFERENCES frames (id),
+        epoch INTEGER NOT NULL,
+        standing TEXT NOT NULL,
+        images INTEGER NOT NULL,
+        text TEXT NOT NULL,           -- the sum of the active links
+        updated_at TEXT NOT NULL,
+        PRIMARY KEY (session, lm_frame_id))""",
+    """CREATE TABLE session_events (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        session TEXT NOT NULL,
+        lm_frame_id TEXT NOT NULL REFERENCES frames (id),
+        epoch INTEGER NOT NULL,
+        event TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        registration_id TEXT,
+        created_at TEXT NOT NULL)""",
+    """CREATE INDEX session_events_by_map ON session_events (session, lm_frame_id)""",
+    """CREATE TABLE predictions (
+        em_frame_id TEXT NOT NULL REFERENCES frames (id),
+        lm_frame_id TEXT NOT NULL REFERENCES frames (id),
+        text TEXT NOT NULL,
+        created_at TEXT NOT NULL,
+        PRIMARY KEY (em_frame_id, lm_frame_id))""",
+)
+
 
 def _statements(*statements: str) -> Callable[[Database], None]:
     def apply(database: Database) -> None:
@@ -124,7 +163,11 @@ def _statements(*statements: str) -> Callable[[Database], None]:
     return apply
 
 
-_STEPS = {"0001_first": _FIRST, "0002_operator_verdicts": _OPERATOR_VERDICTS}
+_STEPS = {
+    "0001_first": _FIRST,
+    "0002_operator_verdicts": _OPERATOR_VERDICTS,
+    "0003_session_transforms": _SESSION_TRANSFORMS,
+}
 VERSIONS = tuple(_STEPS)
 """Names of all migrations, oldest first."""
 

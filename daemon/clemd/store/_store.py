@@ -26,11 +26,12 @@ from ._registrations import RegistrationChanges
 from ._schema import VERSIONS, migrate
 from ._snapshot import SnapshotQueries
 from ._thermal import ThermalChanges
+from ._transforms import TransformChanges, TransformQueries
 
 _COUNTED = ("files", "frames", "sessions", "pairs", "registrations", "outbox")
 
 
-class Reader(SnapshotQueries):
+class Reader(SnapshotQueries, TransformQueries):
     """Questions to a state folder that may belong to a running daemon.
 
     Use it from the thread that opened it.
@@ -91,6 +92,7 @@ class Store(
     FileChanges,
     OutboxChanges,
     ThermalChanges,
+    TransformChanges,
     Reader,
 ):
     """The one writer. Use it only from the supervisor's event-loop thread.

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
-from clemd.exporting import LightLayer, PairContext, Plane
-from clemd.geometry import as_rows, similarity
+from clemd.exporting import (
+    ExportSource,
+    LightLayer,
+    PairContext,
+    Pictures,
+    Plane,
+    Stage,
+    Target,
+)
+from clemd.geometry import as_rows, corners, decompose, similarity
 from clemd.model import (
     ChannelKind,
     ErrorRadius,
@@ -136,3 +146,90 @@ def homography() -> Matrix:
     bent = TRUE.copy()
     bent[2, :2] = 2e-5, -1e-5
     return bent
+
+
+UPRIGHT = similarity(
+    scale=0.25, rotation_deg=-35, about=(319, 240), onto=(105.25, 96.5)
+)
+AFFINE = UPRIGHT @ np.array([[1.04, 0.03, 2.0], [-0.01, 0.97, -1.0], [0, 0, 1.0]])
+LEVEL = np.array([[0.25, 0, 31.25], [0, 0.24, 22.5], [0, 0, 1.0]])
+STRAIGHT = {"similarity": UPRIGHT, "mirrored": TRUE, "affine": AFFINE}
+"""Matrices that an affine dialect must carry."""
+TO_STAGE = np.array([[0.2, 0.01, -1500.0], [0.012, -0.21, 820.0], [0, 0, 1.0]])
+"""LM px -> EM stage micrometres: y points up there, and nothing is square."""
+Sourced = Callable[..., ExportSource]
+
+
+@pytest.fixture(params=STRAIGHT)
+def straight(request: pytest.FixtureRequest) -> Matrix:
+    """Each matrix that an affine dialect must carry."""
+    return STRAIGHT[request.param]
+
+
+@pytest.fixture
+def sourced(
+    context: PairContext, register: Register, em: Plane, layers: tuple[LightLayer, ...]
+) -> Sourced:
+    """Makes what a dialect is given, with this matrix; keywords change the result."""
+
+    def make(
+        matrix: Matrix,
+        *,
+        pair: PairContext = context,
+        stage: bool = True,
+        **changes: object,
+    ) -> ExportSource:
+        parts = decompose(matrix)
+        model = TransformModel.SIMILARITY
+        if parts.anisotropy > 1e-9:
+            model = TransformModel.AFFINE
+        if matrix[2, :2].any():
+            model = TransformModel.HOMOGRAPHY
+        facts = {"model": model, "mirrored": parts.mirrored} | changes
+        return ExportSource(
+            registration=register(em_to_lm=as_rows(matrix), **facts),
+            context=pair,
+            targets=(
+                Target(name='spot: 1, "µ"', x_lm_px=100.25, y_lm_px=90, radius_um=0.4),
+                Target(name="spot 2", x_lm_px=0, y_lm_px=199),
+            ),
+            stage=Stage(lm_px_to_um=TO_STAGE, z_um=12.5) if stage else None,
+            pictures=lambda: Pictures(em=em, layers=layers),
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def library() -> Callable[[str], Any]:
+    """Imports the program or library a dialect is for, or skips the test."""
+
+    def load(name: str) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what it says on the way is not our news
+            return pytest.importorskip(name, reason=f"{name} is not installed")
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def places() -> Callable[[tuple[int, int]], np.ndarray[Any, Any]]:
+    """Px to compare at on an image of that shape, (n, 2): corners, and some between."""
+
+    def choose(shape: tuple[int, int]) -> np.ndarray[Any, Any]:
+        inner = np.random.default_rng(0).uniform(0, shape[::-1], (20, 2))
+        return np.vstack([corners(shape), inner])
+
+    return choose
+
+
+@pytest.fixture(scope="session")
+def matrices() -> dict[str, Matrix]:
+    """Matrices by name; `level` is all that NGFF 0.5 can say."""
+    return {**STRAIGHT, "level": LEVEL}
+
+
+@pytest.fixture(scope="session")
+def to_stage() -> Matrix:
+    """LM px -> EM stage micrometres of every source that has a stage."""
+    return TO_STAGE

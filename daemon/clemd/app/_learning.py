@@ -1,0 +1,220 @@
+"""Sessions at work: foretell new images, learn from results, tell when one is off."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import OrderedDict
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from clemd.messages import PredictionMessage, SessionMessage
+from clemd.model import Frame, Verdict
+from clemd.sessions import (
+    Event,
+    Noise,
+    Predicted,
+    Session,
+    Sighting,
+    from_text,
+    observed_from,
+    observed_of,
+    sighting_from,
+    sighting_of,
+    to_text,
+)
+from clemd.store import FrameRow, RegistrationRow
+
+from ._house import House
+
+REMEMBERED = 16
+_log = structlog.get_logger(__name__)
+
+
+class Learning:
+    """The sessions of this daemon, each folded once and kept.
+
+    All methods that change something must run inside a transaction of the store.
+    """
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        settings = house.profile.sessions
+        self._noise = Noise(
+            stage_um=settings.stage_sigma_um,
+            drift_um_per_root_h=settings.drift_um_per_root_h,
+        )
+        self._enabled = settings.predict
+        self._sessions: OrderedDict[tuple[str, str], Session] = OrderedDict()
+
+    def foretold(self, em: FrameRow, lm: FrameRow) -> Predicted | str:
+        """Where the session expects the image, or why it expects nothing."""
+        if not self._enabled:
+            return "predictions are switched off in the profile"
+        sighting = _sighting(em)
+        if sighting is None:
+            return "the file states no stage position or no pixel size"
+        session = self.session(em.session, lm.id)
+        return session.predict(sighting, lm.frame.shape)
+
+    def announce(self, em: FrameRow, lm: FrameRow) -> bool:
+        """Foretell the image to everyone; False where there is nothing to foretell."""
+        found = self.foretold(em, lm)
+        if isinstance(found, str):
+            return False
+        message = PredictionMessage(
+            session=em.session,
+            em_frame_id=em.id,
+            lm_frame_id=lm.id,
+            em_file=em.frame.path,
+            lm_file=lm.frame.path,
+            em_to_lm=[list(row) for row in found.em_to_lm],
+            error_lm_px=asdict(found.error_lm_px),
+            error_um=_in_um(found, lm.frame),
+            epoch=found.epoch,
+            pairs=found.pairs,
+            reasons=found.reasons,
+        )
+        store = self._house.store
+        store.keep_prediction(em.id, lm.id, message.model_dump_json())
+        store.announce(message, session=em.session)
+        return True
+
+    def learn(self, row: RegistrationRow) -> str:
+        """Fold a result that holds as accepted; what it contradicts, if anything."""
+        store = self._house.store
+        em = store.frame(row.em_frame_id)
+        sighting = _sighting(em)
+        observed = (
+            observed_of(row.id, row.registration, em.frame.shape)
+            if row.verdict is Verdict.ACCEPTED and row.decided_by == "engine"
+            else _accepted_by_hand(row, em.frame)
+        )
+        if sighting is None or observed is None or store.link(row.id) is not None:
+            return ""
+        folded = self.session(em.session, row.lm_frame_id).folded(sighting, observed)
+        store.add_link(
+            registration_id=row.id,
+            session=em.session,
+            lm_frame_id=row.lm_frame_id,
+            sighting=json.dumps(asdict(sighting)),
+            observed=json.dumps(asdict(observed)),
+        )
+        self._keep(em.session, row.lm_frame_id, folded.session)
+        if folded.event is not Event.SHARPENED:
+            event = folded.event.value
+            self._tell(em.session, row.lm_frame_id, event, folded.reason, row.id)
+        return folded.reason if folded.event is Event.RETIRED else ""
+
+    def unlearn(self, row: RegistrationRow, why: str) -> None:
+        """Take a result back and add up what is left."""
+        store = self._house.store
+        session = store.frame(row.em_frame_id).session
+        if not store.take_back_link(row.id):
+            return
+        self._keep(session, row.lm_frame_id, self._added_up(session, row.lm_frame_id))
+        self._tell(session, row.lm_frame_id, "corrected", why, row.id)
+
+    def session(self, session: str, lm_frame_id: str) -> Session:
+        """One session on one map, as of its last image."""
+        key = (session, lm_frame_id)
+        if key not in self._sessions:
+            self._sessions[key] = self._recalled(session, lm_frame_id)
+            while len(self._sessions) > REMEMBERED:
+                self._sessions.popitem(last=False)
+        self._sessions.move_to_end(key)
+        return self._sessions[key]
+
+    def _recalled(self, session: str, lm_frame_id: str) -> Session:
+        row = self._house.store.transform(session, lm_frame_id)
+        if row is None:
+            return Session(noise=self._noise)
+        try:
+            return from_text(row.text)
+        except (ValueError, KeyError, TypeError):  # of another version
+            return self._added_up(session, lm_frame_id)
+
+    def _added_up(self, session: str, lm_frame_id: str) -> Session:
+        whole = Session(noise=self._noise)
+        for link in self._house.store.links(session, lm_frame_id):
+            whole = whole.folded(
+                sighting_from(json.loads(link.sighting)),
+                observed_from(json.loads(link.observed)),
+            ).session
+        return whole
+
+    def _keep(self, session: str, lm_frame_id: str, now: Session) -> None:
+        self._sessions[session, lm_frame_id] = now
+        self._house.store.keep_transform(
+            session=session,
+            lm_frame_id=lm_frame_id,
+            epoch=0 if now.epoch is None else now.epoch.number,
+            standing=now.standing.value,
+            images=0 if now.epoch is None else now.epoch.estimate.images,
+            text=to_text(now),
+        )
+
+    def _tell(
+        self,
+        session: str,
+        lm_frame_id: str,
+        event: str,
+        reason: str,
+        registration_id: str,
+    ) -> None:
+        now = self._sessions[session, lm_frame_id]
+        epoch = 0 if now.epoch is None else now.epoch.number
+        self._house.store.add_transform_event(
+            session=session,
+            lm_frame_id=lm_frame_id,
+            epoch=epoch,
+            event=event,
+            reason=reason,
+            registration_id=registration_id,
+        )
+        self._house.store.announce(
+            SessionMessage.model_validate(
+                {
+                    "session": session,
+                    "lm_frame_id": lm_frame_id,
+                    "epoch": epoch,
+                    "standing": now.standing.value,
+                    "event": event,
+                    "reason": reason,
+                    "images": 0 if now.epoch is None else now.epoch.estimate.images,
+                    "registration_id": registration_id,
+                }
+            ),
+            session=session,
+        )
+        say = _log.warning if event == "retired" else _log.info
+        say("session_transform", session=session, event_=event, epoch=epoch, why=reason)
+
+
+def _sighting(em: FrameRow) -> Sighting | None:
+    taken = em.frame.acquired_at or datetime.fromisoformat(em.created_at)
+    return sighting_of(em.id, em.frame, at_s=taken.timestamp())
+
+
+def _accepted_by_hand(row: RegistrationRow, em: Frame) -> Any:
+    """An operator's word for a result that the engine would not vouch for."""
+    if row.verdict is not Verdict.ACCEPTED:
+        return None
+    from dataclasses import replace
+
+    return observed_of(
+        row.id, replace(row.registration, verdict=Verdict.ACCEPTED), em.shape
+    )
+
+
+def _in_um(found: Predicted, lm: Frame) -> dict[str, float] | None:
+    if lm.pixel_size is None:
+        return None
+    size_um = math.sqrt(lm.pixel_size.x_um * lm.pixel_size.y_um)
+    return {
+        "p50": found.error_lm_px.p50 * size_um,
+        "p95": found.error_lm_px.p95 * size_um,
+    }

@@ -1,0 +1,44 @@
+"""The transform graph of a session: what registered images say about the next one.
+
+A session joins the EM stage, the EM images and one LM map. It learns from every
+accepted registration, foretells the next image from its stage position, notices when
+the specimen, the stage or the scan is no longer as it was, and says where to drive.
+"""
+
+from ._axes import Axes, hypotheses
+from ._coordinates import Placement
+from ._estimate import Estimate, Noise
+from ._facts import Observed, Predicted, Sighting, Target, observed_of, sighting_of
+from ._gate import Change, Contradiction
+from ._memory import from_text, observed_from, sighting_from, to_text
+from ._same_pixels import cut_out_of
+from ._session import Epoch, Event, Folded, Session, Standing
+from ._targets import next_best, target
+
+__all__ = [
+    "Axes",
+    "Change",
+    "Contradiction",
+    "Epoch",
+    "Estimate",
+    "Event",
+    "Folded",
+    "Noise",
+    "Observed",
+    "Placement",
+    "Predicted",
+    "Session",
+    "Sighting",
+    "Standing",
+    "Target",
+    "cut_out_of",
+    "from_text",
+    "hypotheses",
+    "next_best",
+    "observed_from",
+    "observed_of",
+    "sighting_from",
+    "sighting_of",
+    "target",
+    "to_text",
+]

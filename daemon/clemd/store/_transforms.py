@@ -1,0 +1,187 @@
+"""What sessions have learned: the images behind each transform, its state, its story.
+
+The images are the truth; the state is their sum, kept so that a restart need not add
+ten thousand of them up again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from ._queries import Changes, Queries
+from ._rows import (
+    LinkRow,
+    PredictionRow,
+    TransformEventRow,
+    TransformRow,
+    one_line,
+    row_as,
+)
+
+
+def _transform(row: sqlite3.Row) -> TransformRow:
+    return row_as(TransformRow, row)
+
+
+class TransformQueries(Queries):
+    """Look at session transforms."""
+
+    def transform(self, session: str, lm_frame_id: str) -> TransformRow | None:
+        """The state of one session on one map; None before its first image."""
+        rows = self._all(
+            "SELECT * FROM session_transforms WHERE session = ? AND lm_frame_id = ?",
+            session,
+            lm_frame_id,
+        )
+        return _transform(rows[0]) if rows else None
+
+    def transforms(self, session: str | None = None) -> list[TransformRow]:
+        """All session transforms, or those of one session; newest first."""
+        rows = self._all(
+            "SELECT * FROM session_transforms WHERE ?1 IS NULL OR session = ?1 "
+            "ORDER BY updated_at DESC, rowid DESC",
+            session,
+        )
+        return [_transform(row) for row in rows]
+
+    def links(self, session: str, lm_frame_id: str) -> list[LinkRow]:
+        """The images behind a transform, in the order in which they were folded."""
+        rows = self._all(
+            "SELECT * FROM session_links WHERE session = ? AND lm_frame_id = ? "
+            "AND active = 1 ORDER BY seq",
+            session,
+            lm_frame_id,
+        )
+        return [_link(row) for row in rows]
+
+    def link(self, registration_id: str) -> LinkRow | None:
+        """What that result gave to its session; None if nothing, or taken back."""
+        rows = self._all(
+            "SELECT * FROM session_links WHERE registration_id = ? AND active = 1",
+            registration_id,
+        )
+        return _link(rows[0]) if rows else None
+
+    def transform_events(
+        self, session: str, lm_frame_id: str, *, limit: int = 100
+    ) -> list[TransformEventRow]:
+        """What happened to a transform, newest first."""
+        rows = self._all(
+            "SELECT * FROM session_events WHERE session = ? AND lm_frame_id = ? "
+            "ORDER BY id DESC LIMIT ?",
+            session,
+            lm_frame_id,
+            limit,
+        )
+        return [row_as(TransformEventRow, row) for row in rows]
+
+    def prediction(self, em_frame_id: str, lm_frame_id: str) -> PredictionRow | None:
+        """The newest foretold pose of an EM frame on a map."""
+        rows = self._all(
+            "SELECT * FROM predictions WHERE em_frame_id = ? AND lm_frame_id = ?",
+            em_frame_id,
+            lm_frame_id,
+        )
+        return row_as(PredictionRow, rows[0]) if rows else None
+
+
+def _link(row: sqlite3.Row) -> LinkRow:
+    return row_as(LinkRow, row, active=bool(row["active"]))
+
+
+class TransformChanges(TransformQueries, Changes):
+    """Keep session transforms."""
+
+    def add_link(
+        self,
+        *,
+        registration_id: str,
+        session: str,
+        lm_frame_id: str,
+        sighting: str,
+        observed: str,
+    ) -> None:
+        """Keep what one result gave to its session (JSON of its facts)."""
+        self._do(
+            "INSERT INTO session_links (registration_id, session, lm_frame_id, "
+            "sighting, observed, active, created_at) VALUES (?, ?, ?, ?, ?, 1, ?) "
+            "ON CONFLICT (registration_id) DO UPDATE SET active = 1",
+            registration_id,
+            session,
+            lm_frame_id,
+            sighting,
+            observed,
+            self._stamp(),
+        )
+
+    def take_back_link(self, registration_id: str) -> bool:
+        """That result no longer speaks for its session; False if it never did."""
+        return (
+            self._do(
+                "UPDATE session_links SET active = 0 WHERE registration_id = ? "
+                "AND active = 1",
+                registration_id,
+            )
+            > 0
+        )
+
+    def keep_transform(
+        self,
+        *,
+        session: str,
+        lm_frame_id: str,
+        epoch: int,
+        standing: str,
+        images: int,
+        text: str,
+    ) -> None:
+        """Replace the state of one session on one map."""
+        self._do(
+            "INSERT INTO session_transforms (session, lm_frame_id, epoch, standing, "
+            "images, text, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT (session, lm_frame_id) DO UPDATE SET epoch = excluded.epoch, "
+            "standing = excluded.standing, images = excluded.images, "
+            "text = excluded.text, updated_at = excluded.updated_at",
+            session,
+            lm_frame_id,
+            epoch,
+            standing,
+            images,
+            text,
+            self._stamp(),
+        )
+
+    def add_transform_event(
+        self,
+        *,
+        session: str,
+        lm_frame_id: str,
+        epoch: int,
+        event: str,
+        reason: str,
+        registration_id: str | None,
+    ) -> None:
+        """Tell the story on."""
+        self._do(
+            "INSERT INTO session_events (session, lm_frame_id, epoch, event, reason, "
+            "registration_id, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            session,
+            lm_frame_id,
+            epoch,
+            event,
+            one_line(reason),
+            registration_id,
+            self._stamp(),
+        )
+
+    def keep_prediction(self, em_frame_id: str, lm_frame_id: str, text: str) -> None:
+        """Keep what was foretold (JSON of the message)."""
+        self._do(
+            "INSERT INTO predictions (em_frame_id, lm_frame_id, text, created_at) "
+            "VALUES (?, ?, ?, ?) ON CONFLICT (em_frame_id, lm_frame_id) DO UPDATE "
+            "SET text = excluded.text, created_at = excluded.created_at",
+            em_frame_id,
+            lm_frame_id,
+            text,
+            self._stamp(),
+        )
