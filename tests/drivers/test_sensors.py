@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
 from pathlib import Path
 from typing import Any
 
@@ -159,15 +159,9 @@ def test_the_environment_names_a_trace(
 class Library:
     """Answers as NVIDIA's library does: values, or its own errors.
 
-    No card is needed, and every refusal that a real one may give can be tried.
+    Constants, structures and errors are those of nvidia-ml-py. No card is needed, and
+    every refusal that a real one may give can be tried.
     """
-
-    NVMLError = pynvml.NVMLError
-    NVML_TEMPERATURE_GPU = pynvml.NVML_TEMPERATURE_GPU
-    NVML_TEMPERATURE_THRESHOLD_SLOWDOWN = pynvml.NVML_TEMPERATURE_THRESHOLD_SLOWDOWN
-    NVML_FI_DEV_TEMPERATURE_SLOWDOWN_TLIMIT = (
-        pynvml.NVML_FI_DEV_TEMPERATURE_SLOWDOWN_TLIMIT
-    )
 
     def __init__(self, **answers: Any) -> None:
         self.answers: dict[str, Any] = {
@@ -175,6 +169,8 @@ class Library:
             "nvmlDeviceGetTemperature": 61,
             **answers,
         }
+        self.fields: dict[int, Any] = {}
+        self.events: list[int] = []
         self.opened = 0
 
     def nvmlInit(self) -> None:
@@ -193,7 +189,34 @@ class Library:
             raise pynvml.NVMLError(error)
         return index
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
+    def nvmlDeviceGetFieldValues(self, _: int, ids: list[int]) -> list[Any]:
+        """Each in the library's own structure."""
+        return [self.fields.get(one, field(0, failed=True)) for one in ids]
+
+    def nvmlEventSetCreate(self) -> object:
+        """Only where the test has events."""
+        if "events" not in self.answers:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+        return object()
+
+    def nvmlDeviceRegisterEvents(self, *_: Any) -> None:
+        """Nothing to do."""
+
+    def nvmlEventSetFree(self, _: object) -> None:
+        """Nothing to do."""
+
+    def nvmlEventSetWait_v2(self, _: object, timeout_ms: int) -> Any:
+        """The next one, or the library's own timeout."""
+        assert timeout_ms == 0, "a look must not wait"
+        if not self.events:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_TIMEOUT)
+        event = pynvml.c_nvmlEventData_t()
+        event.eventData = self.events.pop(0)
+        return event
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("nvmlDevice"):
+            return getattr(pynvml, name)
         answer = self.answers.get(name)
 
         def call(*_: Any) -> Any:
@@ -212,12 +235,23 @@ class Use:
     gpu = 40
 
 
-def field(value: int) -> list[Any]:
-    """One signed field value, in the library's own structure."""
+def field(
+    value: float,
+    kind: int = pynvml.NVML_VALUE_TYPE_SIGNED_INT,
+    *,
+    failed: bool = False,
+) -> Any:
+    """One value in the library's own structure, with the type it says it has."""
     filled = pynvml.c_nvmlFieldValue_t()
-    filled.nvmlReturn = 0
-    filled.value.siVal = value
-    return [filled]
+    filled.nvmlReturn = pynvml.NVML_ERROR_NOT_SUPPORTED if failed else 0
+    filled.valueType = kind
+    if kind == pynvml.NVML_VALUE_TYPE_DOUBLE:
+        filled.value.dVal = value
+    elif kind == pynvml.NVML_VALUE_TYPE_UNSIGNED_INT:
+        filled.value.uiVal = int(value) % 2**32
+    else:
+        filled.value.siVal = int(value)
+    return filled
 
 
 def test_a_full_answer_is_read() -> None:
@@ -240,13 +274,21 @@ def test_a_full_answer_is_read() -> None:
     assert reading.throttle_reasons == ("software thermal slow-down",)
 
 
-def test_newer_cards_count_down_to_their_limit() -> None:
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pynvml.NVML_VALUE_TYPE_SIGNED_INT,
+        pynvml.NVML_VALUE_TYPE_UNSIGNED_INT,
+        pynvml.NVML_VALUE_TYPE_DOUBLE,
+    ],
+)
+def test_newer_cards_count_down_to_their_limit(kind: int) -> None:
     """Old thresholds are deprecated there and may answer nonsense."""
     library = Library(
         nvmlDeviceGetMarginTemperature=26,
-        nvmlDeviceGetFieldValues=field(-2),
         nvmlDeviceGetTemperatureThreshold=999,
     )
+    library.fields[pynvml.NVML_FI_DEV_TEMPERATURE_SLOWDOWN_TLIMIT] = field(-2, kind)
 
     assert NvmlSensor(library, 0).read().limit_c == 61 + 26 + 2
 
@@ -269,6 +311,114 @@ def test_the_older_name_of_the_slow_down_reasons_is_asked_too() -> None:
     reading = NvmlSensor(library, 0).read()
 
     assert reading.throttle_reasons == ("hardware thermal slow-down",)
+
+
+class Told:
+    """A structure with the members that the test names."""
+
+    def __init__(self, **members: Any) -> None:
+        self.__dict__.update(members)
+
+
+def test_what_else_a_large_card_tells_is_read() -> None:
+    """Memory may be hotter than the chip, and not all of it need be ours."""
+    library = Library(
+        nvmlDeviceGetEnforcedPowerLimit=350_000,
+        nvmlDeviceGetNumFans=2,
+        nvmlDeviceGetFanSpeed_v2=45,
+        nvmlDeviceGetMemoryInfo=Told(free=3 * 2**30),
+        nvmlDeviceGetComputeRunningProcesses=[
+            Told(pid=os.getpid(), usedGpuMemory=2**30),
+            Told(pid=7, usedGpuMemory=2**30),
+            Told(pid=8, usedGpuMemory=2**30),
+        ],
+    )
+    library.fields[pynvml.NVML_FI_DEV_MEMORY_TEMP] = field(
+        92, pynvml.NVML_VALUE_TYPE_UNSIGNED_INT
+    )
+    sensor = NvmlSensor(library, 0, own_pids=[7])
+
+    reading = sensor.read()
+
+    assert reading.memory_temperature_c == 92.0
+    assert (reading.power_limit_w, reading.fan) == (350.0, 0.45)
+    assert (reading.other_memory_mb, reading.free_memory_mb) == (1024.0, 3072.0)
+
+
+def test_memory_whose_owner_is_hidden_is_nobodys() -> None:
+    """Inside a container the driver lists processes without their sizes."""
+    hidden = [Told(pid=9, usedGpuMemory=None)]
+    library = Library(nvmlDeviceGetComputeRunningProcesses=hidden)
+
+    assert NvmlSensor(library, 0).read().other_memory_mb is None
+
+
+def test_a_slow_down_between_two_looks_is_not_missed() -> None:
+    """The reasons tell this moment only; the card's own clock of slow-downs goes on."""
+    library = Library(nvmlDeviceGetViolationStatus=Told(violationTime=4_000_000_000))
+    sensor = NvmlSensor(library, 0)
+    first = sensor.read()
+    library.answers["nvmlDeviceGetViolationStatus"] = Told(violationTime=4_300_000_000)
+
+    second, third = sensor.read(), sensor.read()
+
+    assert (first.throttled_total_s, second.throttled_total_s) == (4.0, 4.3)
+    assert (first.throttle_reasons, third.throttle_reasons) == ((), ())
+    assert second.throttle_reasons == ("thermal slow-down since the last look",)
+
+
+def test_errors_of_the_card_are_told_once() -> None:
+    """What was there before us is history; what comes now makes results doubtful."""
+    library = Library(
+        events=True, nvmlDeviceGetEccMode=[1, 1], nvmlDeviceGetTotalEccErrors=3
+    )
+    sensor = NvmlSensor(library, 0)
+    library.events = [79, 1234]
+
+    first = sensor.read()
+    library.answers["nvmlDeviceGetTotalEccErrors"] = 5
+    second, third = sensor.read(), sensor.read()
+
+    assert first.faults == ("Xid 79: the GPU has fallen off the bus", "Xid 1234")
+    assert second.faults == ("2 uncorrected memory errors",)
+    assert third.faults == ()
+
+
+def test_a_card_that_fails_again_and_again_does_not_hold_a_look() -> None:
+    """Events may come faster than they are read."""
+    library = Library(events=True)
+    sensor = NvmlSensor(library, 0)
+    library.events = [31] * 100
+
+    assert len(sensor.read().faults) == 16
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        pynvml.NVML_ERROR_GPU_IS_LOST,
+        pynvml.NVML_ERROR_UNINITIALIZED,
+        pynvml.NVML_ERROR_DRIVER_NOT_LOADED,
+        pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH,
+        pynvml.NVML_ERROR_UNKNOWN,
+    ],
+)
+def test_a_card_or_driver_that_goes_away_is_a_lost_sensor(lost: int) -> None:
+    """Fallen off the bus, unloaded, or replaced by another version while we run."""
+    library = Library(events=True)
+    sensor = NvmlSensor(library, 0)
+    library.answers["nvmlDeviceGetTemperature"] = pynvml.NVMLError(lost)
+
+    with pytest.raises(SensorLostError, match="nvml:0"):
+        sensor.read()
+    assert library.opened == 0
+
+
+def test_this_machines_own_library_answers_or_refuses_in_its_own_way() -> None:
+    """The real one, whatever is installed here: sensors or none, never a crash."""
+    for sensor in find_gpus(pynvml):
+        assert sensor.read().temperature_c is not None
+        sensor.close()
 
 
 def test_a_lost_card_is_opened_again_when_it_is_back() -> None:

@@ -77,7 +77,10 @@ async def test_reads_wait_for_their_turn_in_one_child(
     ("data", "said"),
     [
         (b"", "an empty file"),
-        (b"OLYMPUSRAWFORMAT" + bytes(600), "an Olympus OIR file: no driver is installed"),
+        (
+            b"OLYMPUSRAWFORMAT" + bytes(600),
+            "an Olympus OIR file: no driver is installed",
+        ),
         (b"\x70\0\0\0" + bytes(600), "a Leica LIF file"),
         (b"$CM_MAG 50\r\n" * 9, "a text file, not an image"),
         (b"\x01\x99" * 300, "not an image that is known"),
