@@ -30,6 +30,7 @@ from clemd.exporting import (
     write_transform_json,
 )
 from clemd.model import (
+    Asked,
     ErrorRadius,
     Frame,
     Matrix3,
@@ -97,6 +98,17 @@ class Request:
     """How much of the time limit is used up before the call (reading)."""
     memory_limit_bytes: float | None = None
     """Resident bytes of this process; None = no limit of ours."""
+
+    @property
+    def asked(self) -> Asked:
+        """What is kept with the result, so that it can be repeated."""
+        return Asked(
+            pixel_ratio=self.pixel_ratio,
+            scale_tolerance=self.scale_tolerance,
+            mirror=self.mirror,
+            tolerance=self.tolerance,
+            expected=self.expected,
+        )
 
 
 def register_pair(
@@ -181,6 +193,7 @@ def register_pair(
             engine_version=engine.version,
             device=device,
             seed=request.seed,
+            asked=request.asked,
             reasons=(refused.reason,),
             input_sha256=hashes,
             seconds=Timing(total=time.perf_counter() - started),
@@ -193,7 +206,7 @@ def register_pair(
             *_warnings(found, ratio, given=request.pixel_ratio is not None),
         ),
         error_um=_in_um(found, lm),
-        expected=request.expected,
+        asked=request.asked,
         input_sha256=hashes,
         seconds=replace(
             found.seconds,

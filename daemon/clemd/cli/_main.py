@@ -151,6 +151,70 @@ def status(
 
 
 @app.command()
+def sessions(
+    session: Annotated[
+        str, typer.Argument(help="One session, with its story; all.")
+    ] = "",
+    state: State = None,
+    as_json: Json = False,
+) -> int:
+    """Show what each session has learned about stage and map."""
+    from ._sessions import show_sessions
+
+    return show_sessions(session, state or default_state(), as_json=as_json)
+
+
+@app.command()
+def map(
+    session: Annotated[str, typer.Option(help="Session whose map --lm is on.")] = "",
+    lm: Annotated[str, typer.Option(help="Point on the LM map, px: X,Y.")] = "",
+    map_id: Annotated[
+        str, typer.Option("--map", help="ID of the LM frame; the newest map.")
+    ] = "",
+    em_frame: Annotated[str, typer.Option(help="ID of an EM frame.")] = "",
+    px: Annotated[str, typer.Option(help="Point in that EM frame, px: X,Y.")] = "",
+    state: State = None,
+    as_json: Json = False,
+) -> int:
+    """Say where a point of the map is on the stage, or an EM point on the map."""
+    from ._map import map_point
+
+    return map_point(
+        state or default_state(),
+        session=session,
+        lm=lm,
+        map_id=map_id,
+        em_frame=em_frame,
+        px=px,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def show(
+    record: Annotated[str, typer.Argument(help="ID of a result, frame or pair.")],
+    state: State = None,
+    as_json: Json = False,
+) -> int:
+    """Show everything that is known about one record, reasons included."""
+    from ._show import show_record
+
+    return show_record(record, state or default_state(), as_json=as_json)
+
+
+@app.command()
+def replay(
+    result: Annotated[str, typer.Argument(help="ID of the result.")],
+    state: State = None,
+    as_json: Json = False,
+) -> int:
+    """Register a pair again as it was, and compare the matrices."""
+    from ._replay import replay as again
+
+    return again(result, state or default_state(), as_json=as_json)
+
+
+@app.command()
 def export(
     result: Annotated[str, typer.Argument(help="ID of the result.")] = "",
     format: Annotated[str, typer.Option(help="A dialect; --list shows them.")] = "",

@@ -13,6 +13,7 @@ from ._frame import (
 from ._image import BoolImage, FloatImage, Matrix, PreparedImage
 from ._pair import PairProposal
 from ._registration import (
+    Asked,
     ErrorRadius,
     Matrix3,
     PosePrior,
@@ -27,6 +28,7 @@ from ._registration import (
 from ._thermal import ThermalReading, ThermalState
 
 __all__ = [
+    "Asked",
     "BoolImage",
     "Channel",
     "ChannelKind",

@@ -55,6 +55,18 @@ class PosePrior:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """With which settings a pair was registered: what `clemd replay` repeats."""
+
+    pixel_ratio: float | None = None
+    scale_tolerance: float = 0.10
+    mirror: bool | None = None
+    tolerance: float = 0.02
+    expected: Matrix3 | None = None
+    """Where a session had expected the image, EM px -> LM px; it was checked first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
     """Seconds spent, by stage."""
 
@@ -143,9 +155,8 @@ class Registration:
     reasons: tuple[str, ...] = ()
     """Sentences a microscopist understands, most important first."""
     warnings: tuple[str, ...] = ()
-    expected: Matrix3 | None = None
-    """Where a session had expected the image; it was checked first. Part of what
-    `clemd replay` repeats."""
+    asked: Asked | None = None
+    """None in results of versions that did not keep it."""
     evidence: dict[str, float] = field(default_factory=dict)
     """The witnesses' numbers behind the verdict."""
     votes: TileVotes | None = None

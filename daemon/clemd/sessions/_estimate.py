@@ -46,7 +46,7 @@ class Noise:
 
     stage_um: float = 0.7
     """A stage comes back to within this, each axis, one standard deviation."""
-    linear: float = 1e-3
+    linear: float = 2e-3
     """Turn (rad), scale and shear between two images of one magnification."""
     other_magnification: float = 3e-3
     """Scale between two magnifications."""

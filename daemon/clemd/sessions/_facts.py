@@ -30,6 +30,8 @@ class Sighting:
     scan_rotation_deg: float = 0.0
     stage_rotation_deg: float | None = None
     stage_tilt_deg: float | None = None
+    microscope: str = ""
+    """Whose stage it is: two microscopes count from two origins."""
     at_s: float = 0.0
     """Acquisition time, seconds since any fixed moment."""
 
@@ -56,6 +58,7 @@ def sighting_of(frame_id: str, frame: Frame, *, at_s: float) -> Sighting | None:
         scan_rotation_deg=stage.scan_rotation_deg,
         stage_rotation_deg=stage.rotation_deg,
         stage_tilt_deg=stage.tilt_deg,
+        microscope=f"{frame.driver} {frame.instrument or ''}".strip(),
         at_s=at_s,
     )
 

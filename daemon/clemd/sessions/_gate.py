@@ -48,6 +48,8 @@ def settings_changed(now: Sighting, before: Sighting) -> str | None:
 
     Then the session transform says nothing about this image, and nothing is predicted.
     """
+    if now.microscope != before.microscope:
+        return f"another microscope: {now.microscope or 'unnamed'}"
     pairs = [
         ("scan rotation", now.scan_rotation_deg, before.scan_rotation_deg),
         ("stage rotation", now.stage_rotation_deg, before.stage_rotation_deg),

@@ -209,6 +209,8 @@ class Session:
                 former=None,
                 parked=others,
             )
+            if sighting.microscope != now.last.microscope:  # they take turns: no news
+                return Folded(session=session, event=Event.SHARPENED, reason="")
             reason = f"{changed}: epoch {back.number} goes on"
             return Folded(session=session, event=Event.RESUMED, reason=reason)
         begun = self._begin(sighting, observed, changed, None)

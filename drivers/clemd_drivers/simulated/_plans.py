@@ -59,6 +59,17 @@ PLANS: dict[str, Plan] = {
             pace_s=1.6,
         ),
         Plan(
+            name="series",
+            purpose="seven images by one microscope whose stage can be believed",
+            lm_shape=(512, 512),
+            lm_pixel_um=0.13,
+            em_shape=(480, 640),
+            em_count=7,
+            coverage=(0.40, 0.55),
+            vendors=("zeiss",),
+            pace_s=4.0,
+        ),
+        Plan(
             name="pipeline",
             purpose="one large electron image on a usual map, for timing",
             lm_shape=(1024, 1024),

@@ -1,0 +1,118 @@
+"""`clemd show`: everything that is known about one result, frame or pair."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from clemd.errors import UsageError
+from clemd.model import to_dict
+from clemd.store import NoSuchRecordError, Reader
+from clemd.supervising import configure_logging
+
+
+def show_record(record_id: str, state: Path, *, as_json: bool) -> int:
+    """Print one record with its reasons; exit code 0.
+
+    Raises:
+        UsageError: no such id.
+        StateFolderError: no state folder there, or of another version.
+    """
+    configure_logging("ERROR", json=False)
+    with Reader.open(state) as reader, reader.consistent_view():
+        found = _found(reader, record_id)
+    if as_json:
+        text = json.dumps({"schema": "clemd.record/1", **found})
+    else:
+        text = "\n".join(_lines(found))
+    sys.stdout.write(text + "\n")
+    return 0
+
+
+def _found(reader: Reader, record_id: str) -> dict[str, Any]:
+    for look in (_result, _frame, _pair):
+        try:
+            return look(reader, record_id)
+        except NoSuchRecordError:
+            continue
+    raise UsageError(
+        "no such result, frame or pair", record_id, "clemd status lists the newest"
+    )
+
+
+def _result(reader: Reader, record_id: str) -> dict[str, Any]:
+    row = reader.registration(record_id)
+    link = reader.link(record_id)
+    foretold = reader.prediction(row.em_frame_id, row.lm_frame_id)
+    return {
+        "kind": "result",
+        "id": row.id,
+        "em_file": reader.frame(row.em_frame_id).frame.path,
+        "lm_file": reader.frame(row.lm_frame_id).frame.path,
+        "em_frame_id": row.em_frame_id,
+        "lm_frame_id": row.lm_frame_id,
+        "session": row.session,
+        "verdict": row.verdict.value,
+        "decided_by": row.decided_by,
+        "decided_reason": row.decided_reason,
+        "is_best": row.is_best,
+        "created_at": row.created_at,
+        "paired_because": list(reader.pair(row.pair_id).reasons),
+        "foretold": None if foretold is None else json.loads(foretold.text),
+        "taught_its_session": link is not None,
+        "registration": row.registration.to_contract(),
+        "outputs": row.outputs,
+    }
+
+
+def _frame(reader: Reader, record_id: str) -> dict[str, Any]:
+    row = reader.frame(record_id)
+    em, lm = (row.id, None) if row.side == "em" else (None, row.id)
+    return {
+        "kind": "frame",
+        "id": row.id,
+        "side": row.side,
+        "session": row.session,
+        "frame": to_dict(row.frame),
+        "pairs": [
+            {"id": p.id, "state": p.state, "because": list(p.reasons)}
+            for p in reader.pairs(em_frame_id=em, lm_frame_id=lm)
+        ],
+    }
+
+
+def _pair(reader: Reader, record_id: str) -> dict[str, Any]:
+    row = reader.pair(record_id)
+    return {
+        "kind": "pair",
+        "id": row.id,
+        "em_file": reader.frame(row.em_frame_id).frame.path,
+        "lm_file": reader.frame(row.lm_frame_id).frame.path,
+        "state": row.state,
+        "paired_because": list(row.reasons),
+        "results": [
+            {"id": r.id, "verdict": r.verdict.value}
+            for r in reader.registrations(pair_id=row.id)
+        ],
+    }
+
+
+def _lines(found: dict[str, Any], indent: str = "") -> list[str]:
+    """Nested values as indented lines; long lists of numbers stay on one."""
+    lines: list[str] = []
+    for name, value in found.items():
+        if value in (None, "", [], {}):
+            continue
+        if isinstance(value, dict):
+            lines += [f"{indent}{name}:", *_lines(value, indent + "  ")]
+        elif isinstance(value, list) and isinstance(value[0], dict):
+            lines.append(f"{indent}{name}: {len(value)}")
+            for one in value[:5]:
+                lines.append(f"{indent}  - {json.dumps(one)[:160]}")
+        elif isinstance(value, list) and isinstance(value[0], str):
+            lines += [f"{indent}{name}:", *(f"{indent}  {v}" for v in value)]
+        else:
+            lines.append(f"{indent}{name}: {value}")
+    return lines
