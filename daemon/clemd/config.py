@@ -73,6 +73,8 @@ class RootSettings(_Settings):
         "~*",
         "*.txt",
         "*.hdr",
+        "*.mdoc",
+        "*.emi",
     )
     """File-name patterns that are never images (sidecars, temporary names)."""
     incomplete_s: Seconds = 60.0

@@ -55,6 +55,8 @@ function showLone() {
 /** A better result for the pair on screen replaces it, whatever is being followed. */
 function keepUp(topic, body) {
   const shown = store.registrations.find((one) => one.registration_id === chosen.registration);
+  if (topic === "registration" && chosen.registration === `predicted:${body.em_frame_id}`)
+    chosen = { registration: body.registration_id, em: null, lm: null };
   if (topic === "registration" && shown && body.pair_id === shown.pair_id && body.best !== false)
     chosen = { registration: body.registration_id, em: null, lm: null };
 }
@@ -94,7 +96,7 @@ function refresh() {
     tools.show();
     showLoading();
   }
-  const mark = JSON.stringify([chosen, about.result, store.verbs, store.nameOf(about.emFrame), store.nameOf(about.lmFrame)]);
+  const mark = JSON.stringify([chosen, about.result, store.verbs, store.changed, store.nameOf(about.emFrame), store.nameOf(about.lmFrame)]);
   if (mark === drawn) return; // sliders and late pictures do not change the words
   drawn = mark;
   showVerdict(about, store, ask);

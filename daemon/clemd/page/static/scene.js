@@ -50,14 +50,15 @@ export function describe(store, chosen, looks) {
   const verdict = result?.verdict || null;
   const found = result?.registration || {};
   // not a matter of taste: what is rejected is never laid over anything
-  const matrix = verdict === "accepted" || verdict === "review" ? fromRows(found.em_to_lm) : null;
+  const shown = verdict === "accepted" || verdict === "review" || verdict === "predicted";
+  const matrix = shown ? fromRows(found.em_to_lm) : null;
   const em = emFrame && looks.dress("em", layersOf(emFrame)[0]);
   const lmLayers = lmFrame ? layersOf(lmFrame) : [];
   const lm = lmFrame && { key: lmFrame.frame_id, width: lmLayers[0].width, height: lmLayers[0].height,
     channels: lmLayers.map((one) => looks.dress("lm", one, lmLayers)) };
   return { result, verdict, found, emFrame, lmFrame,
     emPixel: pixelSizeOf(emFrame), lmPixel: pixelSizeOf(lmFrame),
-    scene: { em: em || null, lm: lm || null, matrix, hatched: verdict === "review" } };
+    scene: { em: em || null, lm: lm || null, matrix, hatched: verdict === "review" || verdict === "predicted" } };
 }
 
 /** 95 % error radius in EM px, LM px and µm; null where nothing is claimed. */

@@ -24,6 +24,7 @@ export class Store extends EventTarget {
     this.status = null;
     this.roots = []; // watched folders: {name, present, reason}
     this.heardAt = null; // the daemon's own clock, text
+    this.changed = null; // why the session's transform was retired, until it is trusted again
   }
 
   /** Replace everything. */
@@ -39,6 +40,7 @@ export class Store extends EventTarget {
     this.thermal = snapshot.thermal || null;
     this.remember(snapshot.thermal?.history || []);
     this.status = null;
+    this.changed = null;
     this.say("snapshot");
   }
 
@@ -49,12 +51,15 @@ export class Store extends EventTarget {
     const body = { ...row.body, created_at: row.body.created_at || row.created_at };
     if (row.topic === "thermal") this.warm(body);
     else if (row.topic === "status") this.status = body;
+    else if (row.topic === "prediction") this.foretell(body);
+    else if (row.topic === "session") this.changed = body.standing === "doubted" ? body : null;
     else if (KEYS[row.topic]) this.upsert(row.topic, body);
     this.say(row.topic, body);
   }
 
   upsert(topic, body) {
     const [list, key] = KEYS[topic];
+    if (topic === "registration") this.dropForetold(body.em_frame_id);
     const at = this[list].findIndex((one) => key(one) === key(body));
     if (topic === "pair") this.dropWaiting(body);
     if (at < 0) this[list].unshift(body);
@@ -64,6 +69,21 @@ export class Store extends EventTarget {
       this[list].unshift({ ...old, ...body });
     }
     this[list].length = Math.min(this[list].length, MOST);
+  }
+
+  /** Where the session expects an image: shown as that, until its pixels have spoken. */
+  foretell(body) {
+    if (this.registrations.some((one) => one.em_frame_id === body.em_frame_id && one.verdict !== "predicted")) return;
+    this.dropForetold(body.em_frame_id);
+    const { em_to_lm, error_lm_px, error_um, reasons } = body;
+    this.registrations.unshift({
+      ...body, registration_id: `predicted:${body.em_frame_id}`, verdict: "predicted", best: true, outputs: {},
+      registration: { verdict: "predicted", em_to_lm, error_lm_px, error_um, reasons },
+    });
+  }
+
+  dropForetold(frame) {
+    this.registrations = this.registrations.filter((one) => one.verdict !== "predicted" || one.em_frame_id !== frame);
   }
 
   /** An image that has found its partner waits no longer. */

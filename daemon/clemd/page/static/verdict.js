@@ -3,11 +3,12 @@
 import { baseName, byId, h, length, number, sign } from "./dom.js";
 import { errorOf } from "./scene.js";
 
-const TITLES = { accepted: "Accepted", review: "Needs review", rejected: "Rejected" };
+const TITLES = { accepted: "Accepted", review: "Needs review", rejected: "Rejected", predicted: "Predicted" };
 const MEANING = {
   accepted: "The overlay may be used within the radius below.",
   review: "The overlay may be wrong. Check it before you use it.",
   rejected: "Not registered. No overlay is shown, because none is known to be right.",
+  predicted: "From the stage position alone. The images are being compared; wait for the verdict.",
 };
 const NOTICED_RATIO = 0.01; // metadata and measurement differ by more than this
 // what may be asked of a result; a rejected one cannot be accepted unseen
@@ -59,9 +60,11 @@ function buttons(about, verbs, ask) {
     h("button", { type: "button", data: { verb }, onclick: () => ask(verb, { registration_id: about.result.registration_id }) }, words)));
 }
 
-function warnings(about) {
+function warnings(about, store) {
   const { result, found } = about;
   const list = (found.warnings || []).map((text) => h("p.warning", {}, text));
+  if (store.changed && store.changed.session === result.session) list.unshift(h("p.warning", { id: "session-warning" },
+    `This image is not where its session expected it: ${store.changed.reason}. The next image decides which is right.`));
   const off = ratioOff(result);
   const isSaid = (found.warnings || []).some((text) => /pixel.size ratio/i.test(text));
   if (off !== null && about.scene.matrix && !isSaid) list.unshift(h("p.warning", { id: "ratio-warning" },
@@ -70,17 +73,17 @@ function warnings(about) {
   return list;
 }
 
-function resultCard(about, verbs, ask) {
+function resultCard(about, store, ask) {
   const { result, verdict, found } = about;
   return [
     h(`div.stamp.${verdict}`, {}, sign(verdict), h("div", {}, h("h2", {}, TITLES[verdict] || verdict),
       h("p", {}, overruled(about) ? `Decided by the operator. The program said: ${overruled(about)}.` : MEANING[verdict] || ""))),
     h("p.pairing", {}, h("span.name", { title: result.em_file }, baseName(result.em_file)), " on ",
       h("span.name", { title: result.lm_file }, baseName(result.lm_file))),
-    ...warnings(about),
+    ...warnings(about, store),
     found.reasons?.length ? h("ul.reasons", {}, ...found.reasons.map((text) => h("li", {}, text))) : null,
     h("dl", {}, ...figures(about).flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])),
-    buttons(about, verbs, ask),
+    buttons(about, store.verbs, ask),
     h("p.said", { id: "said", role: "status" }),
   ];
 }
@@ -100,7 +103,7 @@ function loneCard(about, store) {
 export function showVerdict(about, store, ask) {
   const said = byId("said")?.textContent || "";
   const same = byId("verdict").dataset.of === (about.result?.registration_id || "");
-  const parts = about.result ? resultCard(about, store.verbs, ask) : loneCard(about, store);
+  const parts = about.result ? resultCard(about, store, ask) : loneCard(about, store);
   byId("verdict").replaceChildren(...parts.filter(Boolean));
   byId("verdict").dataset.of = about.result?.registration_id || "";
   if (same && byId("said")) byId("said").textContent = said;
@@ -115,6 +118,7 @@ export function showBadge(about) {
   badge.className = verdict || "";
   const radius = error && (error.um !== null ? length(error.um) : `${number(error.lmPx, 2)} LM px`);
   const words = { accepted: radius ? `Accepted ± ${radius}` : "Accepted",
+    predicted: radius ? `Predicted ± ${radius}: not yet checked` : "Predicted: not yet checked",
     review: "Review: not confirmed", rejected: "Rejected: not registered" };
   badge.replaceChildren(...(verdict ? [sign(verdict), h("span", {}, words[verdict] || verdict)] : []));
   notice.hidden = verdict !== "rejected";
