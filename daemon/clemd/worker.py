@@ -13,7 +13,7 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
@@ -63,13 +63,14 @@ def _serve(task: dict[str, Any], answers: TextIO) -> None:
 
 def _register(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
     from clemd import pipeline
+    from clemd.cutting import register_cut_out
 
     em, lm = _loaded(task, "em"), _loaded(task, "lm")
     cache = Path(task["cache"])
     request = pipeline.Request(**task["request"])
     if request.expected is not None:
         request = replace(request, expected=as_rows(as_matrix(request.expected)))
-    found = pipeline.register_pair(
+    found = register_cut_out(em, _parents(task)) or pipeline.register_pair(
         em, lm, request, breathe=lambda stage: tell({"beat": stage})
     )
     tell({"beat": "output"})
@@ -123,12 +124,27 @@ TASKS: dict[str, Callable[[dict[str, Any], Tell], dict[str, Any]]] = {
 }
 
 
+def _parents(task: dict[str, Any]) -> Iterator[Any]:
+    """Earlier images of the session, as far as their pixels are still in the cache."""
+    from clemd.cutting import Parent
+
+    for given in task.get("parents", []):
+        with contextlib.suppress(FileNotFoundError):
+            yield Parent(
+                image=_image(given, Path(task["cache"])),
+                registration=from_json(Registration, json.dumps(given["registration"])),
+            )
+
+
 def _loaded(task: dict[str, Any], side: str) -> Any:
+    return _image(task[side], Path(task["cache"]))
+
+
+def _image(given: dict[str, Any], cache: Path) -> Any:
     from clemd.pipeline import Loaded
 
-    given = task[side]
     frame = from_json(Frame, json.dumps(given["frame"]))
-    return Loaded.from_cache(frame, Path(task["cache"]), given["planes"])
+    return Loaded.from_cache(frame, cache, given["planes"])
 
 
 def _peak_mb() -> float:

@@ -40,7 +40,7 @@ def test_prediction_is_marked_until_the_pixels_have_spoken(
     running.emit(prediction(result))
     badge = page.locator("#badge.predicted")
     badge.wait_for()
-    assert "not yet checked" in badge.inner_text()
+    assert "unchecked" in badge.inner_text()
     assert "1.6" in badge.inner_text()
     assert page.locator("#verdict button").count() == 0
     page.screenshot(path=tmp_path / "predicted.png")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import tifffile
 
-from clemd.client import Client
-from clemd.geometry import as_matrix, corner_errors
+from clemd.client import Client, RejectedError
+from clemd.geometry import as_matrix, corner_errors, translation
 
 pytestmark = pytest.mark.slow
 
@@ -168,3 +171,38 @@ def test_rejected_result_no_longer_speaks_for_its_session(
         assert images() == before - 1
         client.command("undo", registration_id=row.id)
         assert images() == before
+
+
+def test_crop_of_a_placed_image_reuses_its_matrix_exactly(
+    series: Series, tmp_path: Path
+) -> None:
+    """The operator cuts something out and saves it: there is nothing to register."""
+    known = {r.id for r in series.daemon.ask(lambda r: r.registrations())}
+    parent = series.daemon.ask(lambda r: r.registrations(limit=1))[0]
+    frame = series.daemon.ask(lambda r: r.frame(parent.em_frame_id)).frame
+    plane = np.load(series.daemon.state / "cache" / f"{frame.content_sha256}-0.npy")
+    tifffile.imwrite(tmp_path / "crop.tif", plane[60:260, 110:410])
+    shutil.copy(tmp_path / "crop.tif", series.daemon.em / "crop.tif")
+    series.daemon.wait_for_results(len(known) + 1)
+    rows = series.daemon.ask(lambda r: r.registrations())
+    (crop,) = [r for r in rows if r.id not in known]
+    assert crop.registration.engine == "cut-out"
+    moved = as_matrix(parent.registration.em_to_lm) @ translation(110, 60)
+    assert np.abs(as_matrix(crop.registration.em_to_lm) - moved).max() < 1e-12
+
+
+def test_target_is_answered_on_the_bus(series: Series) -> None:
+    """A program that drives the stage asks the running daemon."""
+    row = series.daemon.ask(lambda r: r.registrations(limit=1))[0]
+    with Client(state=series.daemon.state) as client:
+        found = client.command(
+            "target",
+            session=row.session,
+            lm_frame_id=row.lm_frame_id,
+            lm_px=[256.0, 256.0],
+        )
+        with pytest.raises(RejectedError, match="not a point"):
+            client.command(
+                "target", session=row.session, lm_frame_id=row.lm_frame_id, lm_px=[1]
+            )
+    assert found["radius_um"]["p95"] > 0

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from typing import Any
 
 from clemd.errors import UsageError
 from clemd.messages import PairMessage
 from clemd.model import PairProposal, Verdict, display_name
+from clemd.sessions import target
 from clemd.store import NoSuchRecordError
 
 from ._house import House
@@ -33,6 +36,7 @@ class Commands:
             "undo": self._undo,
             "pair": self._pair,
             "retry": self._retry,
+            "target": self._target,
         }
 
     async def __call__(self, verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -134,6 +138,26 @@ class Commands:
             raise UsageError("no such job, or it is running", str(job_id), "wait")
         self._house.committed()
         return {"job_id": job_id}
+
+    async def _target(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Where the stage has to go so that an LM point is in the middle."""
+        session = _text(arguments, "session")
+        lm = self._house.store.frame(_text(arguments, "lm_frame_id"))
+        point = arguments.get("lm_px")
+        if (
+            not isinstance(point, list)
+            or len(point) != 2
+            or not all(type(v) in (int, float) and math.isfinite(v) for v in point)
+        ):
+            raise UsageError("lm_px is not a point", repr(point), "give [x, y] in px")
+        found = target(
+            self._learning.session(session, lm.id), (float(point[0]), float(point[1]))
+        )
+        return {
+            "stage_um": list(found.stage_um),
+            "radius_um": asdict(found.radius_um),
+            "field_um": found.field_um,
+        }
 
 
 def _text(arguments: dict[str, Any], name: str) -> str:

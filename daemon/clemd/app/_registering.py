@@ -16,7 +16,7 @@ from clemd.config import RegistrationSettings
 from clemd.errors import ClemdError, LeaseLostError
 from clemd.jobs import Executor, Lease, WorkerFailedError, WorkerLostError
 from clemd.messages import JobMessage, PairMessage
-from clemd.model import Frame, Registration, from_json, to_dict
+from clemd.model import Frame, Registration, Verdict, from_json, to_dict
 from clemd.reading import ReadRequest
 from clemd.store import FrameRow, PairRow, RegistrationRow
 
@@ -26,6 +26,8 @@ from ._learning import Learning
 HOT_DELAY_S = 5.0
 RETRY_S = 2.0
 EXPORT_LIMIT_S = 900.0
+MOST_PARENTS = 12
+"""Newest placed images that a new one is held against, pixel for pixel."""
 _log = structlog.get_logger(__name__)
 
 
@@ -110,7 +112,10 @@ class Registrar:
         expected = None if isinstance(foretold, str) else foretold.em_to_lm
         answer = await self._executor.run(
             self._task("register", em, lm, folder, registration_id)
-            | {"request": self._request | {"expected": expected}},
+            | {
+                "request": self._request | {"expected": expected},
+                "parents": self._parents(em, lm),
+            },
             limit_s=house.profile.registration.time_limit_s,
             beat=self._beat,
         )
@@ -124,6 +129,26 @@ class Registrar:
         )
         outputs = self._relative(folder, answer["outputs"])
         self._keep(lease, pair, found, registration_id, outputs, em)
+
+    def _parents(self, em: FrameRow, lm: FrameRow) -> list[dict[str, Any]]:
+        """Larger images that are placed on this map: `em` may be cut out of one."""
+        house = self._house
+        parents = []
+        for row in house.store.registrations(session=em.session, best_only=True):
+            if row.lm_frame_id != lm.id or row.verdict is not Verdict.ACCEPTED:
+                continue
+            frame = house.store.frame(row.em_frame_id).frame
+            height, width = em.frame.shape
+            if row.em_frame_id == em.id or frame.dtype != em.frame.dtype:
+                continue
+            if frame.shape[0] < height or frame.shape[1] < width:
+                continue
+            parents.append(
+                self._image(frame) | {"registration": to_dict(row.registration)}
+            )
+            if len(parents) == MOST_PARENTS:
+                break
+        return parents
 
     async def _ensure_planes(self, row: FrameRow) -> None:
         """Read a frame's file again if the cache no longer holds its planes."""

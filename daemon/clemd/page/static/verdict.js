@@ -118,7 +118,7 @@ export function showBadge(about) {
   badge.className = verdict || "";
   const radius = error && (error.um !== null ? length(error.um) : `${number(error.lmPx, 2)} LM px`);
   const words = { accepted: radius ? `Accepted ± ${radius}` : "Accepted",
-    predicted: radius ? `Predicted ± ${radius}: not yet checked` : "Predicted: not yet checked",
+    predicted: radius ? `Predicted ± ${radius}, unchecked` : "Predicted, unchecked",
     review: "Review: not confirmed", rejected: "Rejected: not registered" };
   badge.replaceChildren(...(verdict ? [sign(verdict), h("span", {}, words[verdict] || verdict)] : []));
   notice.hidden = verdict !== "rejected";
