@@ -8,7 +8,7 @@ from pathlib import Path
 
 from clemd.errors import UsageError
 
-WHATS = ("pipeline", "registration", "sessions", "train-verdict")
+WHATS = ("heat", "pipeline", "registration", "sessions", "train-verdict")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +60,10 @@ def run_bench(
         return _run_trials(
             what, wishes or RegistrationWishes(), trials, seed, data, as_json
         )
+    if what == "heat":
+        from ._heat import run_heat
+
+        return run_heat(trials, seed, as_json)
     if what == "sessions":
         from ._sessions import run_sessions
 

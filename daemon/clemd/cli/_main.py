@@ -257,7 +257,8 @@ def doctor(
 @app.command()
 def bench(
     what: Annotated[
-        str, typer.Argument(help="pipeline, registration, sessions or train-verdict")
+        str,
+        typer.Argument(help="heat, pipeline, registration, sessions or train-verdict"),
     ],
     trials: Annotated[
         int, typer.Option(help="Trials of each tier and each kind of negative.")

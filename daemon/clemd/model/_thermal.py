@@ -31,3 +31,16 @@ class ThermalReading:
     throttle_reasons: tuple[str, ...] = ()
     utilisation: float | None = None
     """0..1, all processes."""
+    memory_temperature_c: float | None = None
+    """Of the card's memory, where it is told; it may be hotter than the chip."""
+    power_limit_w: float | None = None
+    """That the card enforces."""
+    fan: float | None = None
+    """0..1 of full speed, the slowest fan."""
+    throttled_total_s: float | None = None
+    """Slowed by heat since the driver was loaded; catches what lies between looks."""
+    other_memory_mb: float | None = None
+    """Held on the device by other processes than ours."""
+    free_memory_mb: float | None = None
+    faults: tuple[str, ...] = ()
+    """Errors of the device itself since the last look, in words."""

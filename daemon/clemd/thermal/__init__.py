@@ -1,19 +1,39 @@
-"""How warm the device is, and whether it may take the next job.
+"""How warm the device is, and what may be done with it.
 
 Runs in the supervisor, so it imports nothing heavy and never touches CUDA.
+`ThermalMonitor` reads a sensor and feeds the `Governor`; everything below it is pure.
 """
 
 from ._choice import TracePlayer, choose_sensor
+from ._decision import Admission, Priority, ThermalDecision, ThermalJob
+from ._fit import Forecast, ThermalFit
+from ._governor import Governor
 from ._history import ThermalHistory
-from ._monitor import ThermalMonitor, ThermalSample
+from ._limits import BlindRule, Limits
+from ._model import ThermalModel
+from ._monitor import ThermalLook, ThermalMonitor, ThermalSample
+from ._override import Override, Wish
 from ._states import StateMachine, Thresholds
 
 __all__ = [
+    "Admission",
+    "BlindRule",
+    "Forecast",
+    "Governor",
+    "Limits",
+    "Override",
+    "Priority",
     "StateMachine",
+    "ThermalDecision",
+    "ThermalFit",
     "ThermalHistory",
+    "ThermalJob",
+    "ThermalLook",
+    "ThermalModel",
     "ThermalMonitor",
     "ThermalSample",
     "Thresholds",
     "TracePlayer",
+    "Wish",
     "choose_sensor",
 ]

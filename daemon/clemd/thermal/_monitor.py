@@ -1,4 +1,4 @@
-"""Look at the thermometer, doubt it where it earns doubt, and keep the state."""
+"""Look at the thermometer, doubt it where it earns doubt, and tell the governor."""
 
 from __future__ import annotations
 
@@ -11,11 +11,23 @@ from clemd.driver_api import Sensor
 from clemd.errors import SensorLostError
 from clemd.model import ThermalReading, ThermalState
 
+from ._governor import Governor
 from ._history import ThermalHistory
-from ._states import StateMachine, Thresholds
+from ._limits import Limits
 from ._stuck import StuckDetector
 
 _PLAUSIBLE_C = (-30.0, 150.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThermalLook:
+    """What the sensor said at one moment; not yet believed."""
+
+    at_s: float
+    """When it was asked, on our clock."""
+    reading: ThermalReading | None
+    doubt: str = ""
+    """Why there is no reading, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,32 +37,46 @@ class ThermalSample:
     reading: ThermalReading | None
     """None when the sensor said nothing that can be believed."""
     state: ThermalState
+    """That is shown; it changes at most once per dwell."""
+    acting: ThermalState
+    """That is obeyed: the worse of what is shown and what this look says."""
     changed: bool
     """The state is another than after the look before."""
     reason: str
     """Why the state is what it is, in words."""
+    duty: float = 1.0
+    """Share of the time that a job may work now."""
+    goal_c: float | None = None
+    """The temperature that is held where jobs would pass it."""
 
     @property
     def admits_jobs(self) -> bool:
         """New jobs may start; a hot device defers them."""
-        return self.state is not ThermalState.HOT
+        return self.acting is not ThermalState.HOT
 
 
 class ThermalMonitor:
-    """Samples one sensor; `sensor=None` is a machine without any: blind for good."""
+    """Samples one sensor; `sensor=None` is a machine without any: blind for good.
+
+    `look` may block and may be called in a thread; `take` is quick and belongs to the
+    thread that asks the governor.
+    """
 
     def __init__(
         self,
         sensor: Sensor | None,
         settings: ThermalSettings,
         clock: Callable[[], float],
+        *,
+        limits: Limits | None = None,
     ) -> None:
         self._sensor = sensor
-        self._settings = settings
         self._clock = clock
-        thresholds = Thresholds(warm_c=settings.warm_c, hot_c=settings.hot_c)
-        self._machine = StateMachine(thresholds)
+        has_sensor = sensor is not None
+        self.limits = limits or Limits.of(settings, has_sensor=has_sensor)
+        self.governor = Governor(self.limits)
         self._stuck = StuckDetector()
+        self._shown: ThermalState = self.governor.state
         self.history = ThermalHistory(longest_gap_s=max(5.0, 3 * settings.period_s))
 
     @property
@@ -61,22 +87,47 @@ class ThermalMonitor:
     @property
     def state(self) -> ThermalState:
         """The state after the last sample."""
-        return self._machine.state
+        return self.governor.state
 
-    def sample(self) -> ThermalSample:
-        """Look once; never raises for what a sensor may do."""
-        now_s, before = self._clock(), self._machine.state
-        reading, doubt = self._look(now_s)
+    def look(self) -> ThermalLook:
+        """Ask the sensor; never raises for what a sensor may do."""
+        now_s = self._clock()
+        if self._sensor is None:
+            doubt = "no temperature sensor on this machine"
+            return ThermalLook(at_s=now_s, reading=None, doubt=doubt)
+        try:
+            reading = self._sensor.read()
+        except (SensorLostError, OSError) as lost:
+            doubt = f"the sensor does not answer: {lost}"
+            return ThermalLook(at_s=now_s, reading=None, doubt=doubt)
+        return ThermalLook(at_s=now_s, reading=reading)
+
+    def take(self, look: ThermalLook) -> ThermalSample:
+        """Believe a look or not, and let the governor know."""
+        now_s = look.at_s
+        doubt = look.doubt or self._doubt(look.reading, now_s)
+        reading = None if doubt else look.reading
         temperature_c = None if reading is None else reading.temperature_c
-        state = self._machine.step(temperature_c, now_s=now_s)
+        before, governor = self._shown, self.governor
+        state = self._shown = governor.observe(now_s, temperature_c)
+        if temperature_c is not None and governor.doubts_sensor:
+            doubt = f"{self.sensor_name} says {temperature_c:g} °C and does not move"
+            reading = temperature_c = None
         throttled = reading is not None and bool(reading.throttle_reasons)
         self.history.note(now_s, temperature_c, is_throttled=throttled)
         return ThermalSample(
             reading=reading,
             state=state,
+            acting=governor.acting,
             changed=state is not before,
-            reason=doubt or self._explain(state, temperature_c),
+            reason=doubt or self._explain(temperature_c),
+            duty=governor.duty,
+            goal_c=governor.goal_c,
         )
+
+    def sample(self) -> ThermalSample:
+        """Look and take, for callers with one thread."""
+        return self.take(self.look())
 
     def highest_between(self, start_s: float, end_s: float) -> float | None:
         """The highest temperature in that time of our clock; None if none was seen."""
@@ -91,31 +142,29 @@ class ThermalMonitor:
         if self._sensor is not None:
             self._sensor.close()
 
-    def _look(self, now_s: float) -> tuple[ThermalReading | None, str]:
-        """A reading that can be believed, or why there is none."""
-        if self._sensor is None:
-            return None, "no temperature sensor on this machine"
-        try:
-            reading = self._sensor.read()
-        except (SensorLostError, OSError) as lost:
-            return None, f"the sensor does not answer: {lost}"
+    def _doubt(self, reading: ThermalReading | None, now_s: float) -> str:
+        """Why a reading cannot be believed; empty where it can."""
+        if reading is None:
+            return "the sensor said nothing"
         value = reading.temperature_c
         if value is None or math.isnan(value):
-            return None, f"{reading.sensor} gives no temperature"
+            return f"{reading.sensor} gives no temperature"
         if not _PLAUSIBLE_C[0] <= value <= _PLAUSIBLE_C[1]:
-            return None, f"{reading.sensor} says {value:g} °C, which cannot be"
+            return f"{reading.sensor} says {value:g} °C, which cannot be"
         stuck_s = self._stuck.observe(reading, now_s=now_s)
         if stuck_s is not None:
-            return None, f"{reading.sensor} has said {value:g} °C for {stuck_s:.0f} s"
-        return reading, ""
+            return f"{reading.sensor} has said {value:g} °C for {stuck_s:.0f} s"
+        return ""
 
-    def _explain(self, state: ThermalState, temperature_c: float | None) -> str:
+    def _explain(self, temperature_c: float | None) -> str:
         said = "" if temperature_c is None else f"{temperature_c:.0f} °C"
-        settings = self._settings
-        if state is ThermalState.HOT:
-            return f"{said}: hot from {settings.hot_c:g} °C, new jobs wait"
-        if state is ThermalState.WARM:
-            return f"{said}: warm from {settings.warm_c:g} °C"
-        if state is ThermalState.BLIND:
+        limits, governor = self.limits, self.governor
+        if governor.acting is ThermalState.HOT:
+            return f"{said}: hot from {limits.hot_c:g} °C, new jobs wait"
+        if governor.acting is ThermalState.BLIND:
             return f"{said}: the sensor has only just come back"
+        if governor.duty < 0.99:
+            return f"{said}: jobs work {governor.duty:.0%} of the time"
+        if governor.acting is ThermalState.WARM:
+            return f"{said}: warm from {limits.warm_c:g} °C"
         return said

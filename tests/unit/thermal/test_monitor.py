@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,13 @@ from clemd.config import ThermalSettings
 from clemd.driver_api import Sensor, load_drivers
 from clemd.errors import SensorLostError, UsageError
 from clemd.model import ThermalReading, ThermalState
-from clemd.thermal import ThermalMonitor, choose_sensor
+from clemd.thermal import (
+    Admission,
+    Limits,
+    ThermalJob,
+    ThermalMonitor,
+    choose_sensor,
+)
 
 SETTINGS = ThermalSettings(warm_c=75, hot_c=85)
 
@@ -99,6 +106,7 @@ def monitor(sensor: Scripted, clock: Clock) -> ThermalMonitor:
 def test_what_cannot_be_believed_makes_blind(
     monitor: ThermalMonitor,
     sensor: Scripted,
+    clock: Clock,
     says: ThermalReading | Exception,
     why: str,
 ) -> None:
@@ -106,11 +114,14 @@ def test_what_cannot_be_believed_makes_blind(
     assert monitor.sample().state is ThermalState.COOL
 
     sensor.says = says
-    sample = monitor.sample()
+    samples = []
+    for _ in range(5):
+        clock.now_s += 1
+        samples.append(monitor.sample())
 
-    assert (sample.state, sample.changed) == (ThermalState.BLIND, True)
-    assert why in sample.reason
-    assert sample.reading is None
+    assert [s.changed for s in samples] == [False, False, False, True, False]
+    assert samples[-1].state is ThermalState.BLIND
+    assert all(why in s.reason and s.reading is None for s in samples)
 
 
 def test_a_machine_without_sensor_is_blind_and_says_so_once(clock: Clock) -> None:
@@ -124,12 +135,16 @@ def test_a_machine_without_sensor_is_blind_and_says_so_once(clock: Clock) -> Non
     assert "no temperature sensor" in samples[0].reason
 
 
-def test_only_hot_defers_new_jobs(monitor: ThermalMonitor, sensor: Scripted) -> None:
+def test_only_hot_defers_new_jobs(
+    monitor: ThermalMonitor, sensor: Scripted, clock: Clock
+) -> None:
     """The rule that the queue asks for."""
     admitted = {}
     for value in (40.0, 80.0, 90.0, None):
         sensor.says = reading(value)
-        sample = monitor.sample()
+        for _ in range(20):
+            sample = monitor.sample()
+            clock.now_s += 1
         admitted[sample.state.value] = sample.admits_jobs
 
     assert admitted == {"cool": True, "warm": True, "hot": False, "blind": True}
@@ -140,13 +155,28 @@ def test_a_value_that_does_not_move_under_load_is_stuck(
 ) -> None:
     """A frozen 40 °C would let a burning card go on."""
     for second in range(60):
-        sensor.says = reading(40, utilisation=float(second % 2))
+        sensor.says = reading(40, utilisation=float(second >= 20))
         assert monitor.sample().state is ThermalState.COOL
         clock.now_s += 1
 
-    sample = monitor.sample()
-    assert sample.state is ThermalState.BLIND
-    assert "has said 40 °C for 60 s" in sample.reason
+    reasons = []
+    for _ in range(5):
+        reasons.append(monitor.sample().reason)
+        clock.now_s += 1
+    assert monitor.state is ThermalState.BLIND
+    assert "has said 40 °C for 60 s" in reasons[0]
+
+
+def test_a_card_that_is_held_at_its_limit_is_not_stuck(
+    monitor: ThermalMonitor, sensor: Scripted, clock: Clock
+) -> None:
+    """A job that breathes switches the load every second; heat feels only its mean."""
+    sensor.says = reading(83, utilisation=0.5)
+    monitor.sample()
+    for second in range(300):
+        clock.now_s += 1
+        sensor.says = reading(84, utilisation=float(second % 2))
+        assert monitor.sample().state is ThermalState.WARM
 
 
 def test_an_idle_card_may_rest_at_one_value_all_night(
@@ -164,15 +194,44 @@ def test_without_load_ten_minutes_of_one_value_are_too_long(
 ) -> None:
     """Nothing else tells a frozen sensor from a calm one."""
     sensor.says = reading(40.5)
-    monitor.sample()
-    clock.now_s += 599
-    assert monitor.sample().state is ThermalState.COOL
-    clock.now_s += 1
-    assert monitor.sample().state is ThermalState.BLIND
+    for _ in range(60):
+        assert monitor.sample().state is ThermalState.COOL
+        clock.now_s += 10
+    for _ in range(2):
+        doubted = monitor.sample()
+        clock.now_s += 10
+    assert doubted.state is ThermalState.BLIND
     sensor.says = reading(41.0)
-    monitor.sample()
-    clock.now_s += 5
-    assert monitor.sample().state is ThermalState.COOL
+    for _ in range(3):
+        monitor.sample()
+        clock.now_s += 5
+    assert monitor.state is ThermalState.COOL
+
+
+def test_a_look_may_block_and_the_taking_of_it_does_not(
+    monitor: ThermalMonitor, sensor: Scripted, clock: Clock
+) -> None:
+    """A driver that hangs for a moment must not hold the daemon's loop."""
+    look = monitor.look()
+    clock.now_s += 30
+    sensor.says = SensorLostError("gone meanwhile")
+
+    sample = monitor.take(look)
+
+    assert (look.at_s, sample.state) == (100.0, ThermalState.COOL)
+
+
+def test_a_cpu_without_sensor_is_free_and_a_gpu_is_not(clock: Clock) -> None:
+    """A CPU slows itself; of a GPU nobody may say that it will be well."""
+    job = ThermalJob(work_s=30)
+    asked = {}
+    for device in ("cpu", "cuda:0"):
+        limits = Limits.of(SETTINGS, device=device, has_sensor=False)
+        monitor = ThermalMonitor(None, SETTINGS, clock, limits=limits)
+        monitor.sample()
+        asked[device] = monitor.governor.decide(job, clock.now_s).admission
+
+    assert asked == {"cpu": Admission.ADMIT, "cuda:0": Admission.CPU}
 
 
 def test_a_result_learns_how_hot_and_how_slow_the_device_was(
@@ -260,25 +319,22 @@ def test_a_trace_in_the_profile_is_played(tmp_path: Path, clock: Clock) -> None:
     with trace.open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["t_s", "temperature_c"])
-        rows.writerows([[0, 60], [10, 80], [20, 90], [30, ""], [40, 50], [60, 50]])
+        rows.writerows([second, 60 + second / 2] for second in range(60))
+        rows.writerows([[60, ""], [80, 70], [120, 70]])
     settings = ThermalSettings(trace=trace, warm_c=75, hot_c=85)
     sensor = choose_sensor(settings, load_drivers("clemd.sensors"), clock)
     monitor = ThermalMonitor(sensor, settings, clock)
 
-    states = []
-    for _ in range(14):
-        states.append(monitor.sample().state.value)
-        clock.now_s += 5
+    obeyed = []
+    for _ in range(130):
+        obeyed.append(monitor.sample().acting.value)
+        clock.now_s += 1
 
-    assert states == (
-        ["cool"] * 2
-        + ["warm"] * 2
-        + ["hot"] * 2
-        + ["blind"] * 2
-        + ["blind"]
-        + ["cool"] * 4
-        + ["blind"]
-    )
+    in_turn = [state for state, _ in groupby(obeyed)]
+    assert in_turn == ["cool", "warm", "hot", "blind", "cool", "blind"]
+    assert (obeyed[29], obeyed[31]) == ("cool", "warm")
+    assert "hot" in obeyed[50:53]
+    assert monitor.sample().reason.startswith("the sensor does not answer")
 
 
 def test_a_sensor_that_no_driver_has_is_refused(clock: Clock) -> None:

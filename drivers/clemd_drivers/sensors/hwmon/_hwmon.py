@@ -50,6 +50,7 @@ class HwmonSensor:
             device="cpu",
             temperature_c=temperature_c,
             limit_c=self._limit_c,
+            utilisation=_utilisation(),
         )
 
     def close(self) -> None:
@@ -81,6 +82,7 @@ class PsutilSensor:
             device="cpu",
             temperature_c=float(hottest.current),
             limit_c=hottest.critical or hottest.high or None,
+            utilisation=_utilisation(),
         )
 
     def close(self) -> None:
@@ -128,6 +130,14 @@ def _package_input(folder: Path) -> Path | None:
             if _text(_beside(source, "label")) == label:
                 return source
     return readable[0] if readable else None
+
+
+def _utilisation() -> float | None:
+    """Of all cores since the last look, 0..1; tells a stuck value from a calm one."""
+    try:
+        return psutil.cpu_percent(interval=None) / 100
+    except (OSError, RuntimeError):
+        return None
 
 
 def _beside(source: Path, what: str) -> Path:

@@ -1,49 +1,49 @@
 """GPU temperature, power and slow-downs, read-only, by NVIDIA's library.
 
-Every value but the temperature is optional: a card that does not offer one says
-"not supported", which here is None and never an error. A card that fell off the bus,
-or a driver that was unloaded, is a lost sensor; the next read tries to open it again.
+Every value but the temperature is optional. A card that fell off the bus, or a driver
+that was unloaded, is a lost sensor; the next read tries to open it again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any
 
 from clemd.driver_api import Sensor
 from clemd.errors import SensorLostError
 from clemd.model import ThermalReading
 
-T = TypeVar("T")
-_ALARMS = {
-    0x08: "hardware slow-down",
-    0x20: "software thermal slow-down",
-    0x40: "hardware thermal slow-down",
-    0x80: "power brake",
-}
-"""Event reasons that mean trouble; the power cap (0x4) is everyday life."""
+from ._answers import Answers
+from ._events import XidEvents
 
 
 class NvmlSensor:
     """One GPU. `library` is the `pynvml` module, or something that answers like it.
 
     Devices are counted as the driver counts them, which is how CUDA counts them when
-    all cards are alike or CUDA_DEVICE_ORDER=PCI_BUS_ID.
+    all cards are alike or CUDA_DEVICE_ORDER=PCI_BUS_ID. `own_pids` are the processes
+    whose memory on the card is ours, beside this one.
 
     Raises:
         SensorLostError: there is no such GPU.
     """
 
-    def __init__(self, library: Any, index: int) -> None:
+    def __init__(
+        self, library: Any, index: int, *, own_pids: Sequence[int] = ()
+    ) -> None:
         self._library = library
         self._index = index
-        self._handle: Any = None
+        self.own_pids = own_pids
+        self._answers: Answers | None = None
+        self._events: XidEvents | None = None
         self._is_open = False
+        self._handle: Any = None
         self._limit_c: float | None = None
+        self._throttled_s: float | None = None
+        self._errors: int | None = None
         self.name = f"nvml:{index}"
-        self._open()
-        name = self._optional(lambda: library.nvmlDeviceGetName(self._handle))
+        name = self._open().optional("nvmlDeviceGetName")
         if name:
             self.name += f" {name}"
 
@@ -53,33 +53,63 @@ class NvmlSensor:
         Raises:
             SensorLostError: the GPU or its driver no longer answers.
         """
-        if self._handle is None:
-            self._open()
-        library, handle = self._library, self._handle
-        try:
-            temperature_c = library.nvmlDeviceGetTemperature(
-                handle, library.NVML_TEMPERATURE_GPU
-            )
-        except library.NVMLError as failed:
-            self._forget()
-            raise SensorLostError(f"{self.name}: {failed}") from failed
-        power_mw = self._optional(lambda: library.nvmlDeviceGetPowerUsage(handle))
-        use = self._optional(lambda: library.nvmlDeviceGetUtilizationRates(handle))
+        answers = self._answers or self._open()
+        temperature_c = self._temperature_c()
+        if self._limit_c is None:  # asked once: it is a constant that jitters by 1 °C
+            self._limit_c = answers.slows_at_c(temperature_c)
+        power_mw = answers.optional("nvmlDeviceGetPowerUsage")
+        cap_mw = answers.optional("nvmlDeviceGetEnforcedPowerLimit")
+        use = answers.optional("nvmlDeviceGetUtilizationRates")
+        throttled_s = answers.throttled_total_s()
         return ThermalReading(
             sensor=self.name,
             device=f"cuda:{self._index}",
-            temperature_c=float(temperature_c),
+            temperature_c=temperature_c,
             limit_c=self._limit_c,
             power_w=None if power_mw is None else power_mw / 1000,
-            throttle_reasons=self._alarms(),
+            throttle_reasons=self._reasons(answers, throttled_s),
             utilisation=None if use is None else use.gpu / 100,
+            memory_temperature_c=answers.memory_c(),
+            power_limit_w=None if cap_mw is None else cap_mw / 1000,
+            fan=answers.fan(),
+            throttled_total_s=throttled_s,
+            other_memory_mb=answers.other_memory_mb(self.own_pids),
+            free_memory_mb=answers.free_memory_mb(),
+            faults=self._faults(answers),
         )
 
     def close(self) -> None:
         """Let go of the driver."""
         self._forget()
 
-    def _open(self) -> None:
+    def _temperature_c(self) -> float:
+        library = self._library
+        try:
+            value = library.nvmlDeviceGetTemperature(
+                self._handle, library.NVML_TEMPERATURE_GPU
+            )
+        except library.NVMLError as failed:
+            self._forget()
+            raise SensorLostError(f"{self.name}: {failed}") from failed
+        return float(value)
+
+    def _reasons(self, answers: Answers, total_s: float | None) -> tuple[str, ...]:
+        """Why it is slowed now, or was since the last look."""
+        reasons, before_s = answers.alarms(), self._throttled_s
+        self._throttled_s = total_s
+        grew = total_s is not None and before_s is not None and total_s > before_s
+        if grew and not any("thermal" in reason for reason in reasons):
+            reasons += ("thermal slow-down since the last look",)
+        return reasons
+
+    def _faults(self, answers: Answers) -> tuple[str, ...]:
+        faults = () if self._events is None else self._events.take()
+        before, self._errors = self._errors, answers.uncorrected_errors()
+        if self._errors is not None and before is not None and self._errors > before:
+            faults += (f"{self._errors - before} uncorrected memory errors",)
+        return faults
+
+    def _open(self) -> Answers:
         library = self._library
         try:
             library.nvmlInit()
@@ -91,60 +121,23 @@ class NvmlSensor:
         except library.NVMLError as failed:
             self._forget()
             raise SensorLostError(f"{self.name}: {failed}") from failed
-        self._limit_c = self._find_limit()
+        self._answers = Answers(library, self._handle)
+        self._events = XidEvents(library, self._handle)
+        self._limit_c = self._throttled_s = self._errors = (
+            None  # a new driver counts from zero
+        )
+        return self._answers
 
     def _forget(self) -> None:
-        self._handle = None
+        self._answers = None
+        if self._events is not None:
+            self._events.close()
+            self._events = None
         if not self._is_open:
             return  # the library counts: one close too many closes it for others
         self._is_open = False
         with suppress(self._library.NVMLError):
             self._library.nvmlShutdown()
-
-    def _alarms(self) -> tuple[str, ...]:
-        library, handle = self._library, self._handle
-        bits = self._optional(
-            lambda: library.nvmlDeviceGetCurrentClocksEventReasons(handle)
-        )
-        if bits is None:  # the name before driver 535
-            bits = self._optional(
-                lambda: library.nvmlDeviceGetCurrentClocksThrottleReasons(handle)
-            )
-        return tuple(word for bit, word in _ALARMS.items() if (bits or 0) & bit)
-
-    def _find_limit(self) -> float | None:
-        """Degrees at which the card slows itself, by the new way, else the old one."""
-        library, handle = self._library, self._handle
-        margin = self._optional(lambda: library.nvmlDeviceGetMarginTemperature(handle))
-        offset = self._field(library.NVML_FI_DEV_TEMPERATURE_SLOWDOWN_TLIMIT)
-        if margin is not None and offset is not None:
-            # newer cards count down: margin 0 is the limit, `offset` lies beyond it
-            now = self._optional(
-                lambda: library.nvmlDeviceGetTemperature(
-                    handle, library.NVML_TEMPERATURE_GPU
-                )
-            )
-            return None if now is None else float(now + margin - offset)
-        slowdown = library.NVML_TEMPERATURE_THRESHOLD_SLOWDOWN
-        limit = self._optional(
-            lambda: library.nvmlDeviceGetTemperatureThreshold(handle, slowdown)
-        )
-        return float(limit) if limit else None
-
-    def _field(self, field_id: int) -> int | None:
-        values = self._optional(
-            lambda: self._library.nvmlDeviceGetFieldValues(self._handle, [field_id])
-        )
-        if values is None or values[0].nvmlReturn != 0:
-            return None
-        return int(values[0].value.siVal)
-
-    def _optional(self, ask: Callable[[], T]) -> T | None:
-        """What the card answers, or None where it does not offer the value."""
-        try:
-            return ask()
-        except self._library.NVMLError:
-            return None
 
 
 class NvmlDriver:
