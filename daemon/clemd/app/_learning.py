@@ -9,10 +9,12 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import structlog
 
+from clemd.cutting import ENGINE as CUT_OUT
 from clemd.messages import PredictionMessage, SessionMessage
-from clemd.model import Frame, Verdict
+from clemd.model import Frame, Registration, Verdict
 from clemd.sessions import (
     Event,
     Noise,
@@ -26,11 +28,12 @@ from clemd.sessions import (
     sighting_of,
     to_text,
 )
-from clemd.store import FrameRow, RegistrationRow
+from clemd.store import FrameRow, RegistrationRow, TransformRow
 
 from ._house import House
 
 REMEMBERED = 16
+NUMERICAL = (ArithmeticError, ValueError, np.linalg.LinAlgError)
 _log = structlog.get_logger(__name__)
 
 
@@ -48,7 +51,9 @@ class Learning:
             drift_um_per_root_h=settings.drift_um_per_root_h,
         )
         self._enabled = settings.predict
-        self._sessions: OrderedDict[tuple[str, str], Session] = OrderedDict()
+        self._sessions: OrderedDict[tuple[str, str], tuple[str, Session]] = (
+            OrderedDict()
+        )
 
     def foretold(self, em: FrameRow, lm: FrameRow) -> Predicted | str:
         """Where the session expects the image, or why it expects nothing."""
@@ -57,8 +62,12 @@ class Learning:
         sighting = _sighting(em)
         if sighting is None:
             return "the file states no stage position or no pixel size"
-        session = self.session(em.session, lm.id)
-        return session.predict(sighting, lm.frame.shape)
+        try:
+            session = self.session(em.session, lm.id)
+            return session.predict(sighting, lm.frame.shape)
+        except NUMERICAL as failed:  # metadata may say anything; the image goes on
+            _log.warning("cannot_foretell", em=em.frame.path, reason=str(failed))
+            return "the session's numbers cannot be used"
 
     def announce(self, em: FrameRow, lm: FrameRow) -> bool:
         """Foretell the image to everyone; False where there is nothing to foretell."""
@@ -83,6 +92,21 @@ class Learning:
         store.announce(message, session=em.session)
         return True
 
+    def doubts(
+        self, em: FrameRow, lm_frame_id: str, registration_id: str, found: Registration
+    ) -> str:
+        """What speaks against a result before it is published; empty if nothing."""
+        sighting = _sighting(em)
+        observed = observed_of(registration_id, found, em.frame.shape)
+        if sighting is None or observed is None:
+            return ""
+        try:
+            session = self.session(em.session, lm_frame_id)
+            against = session.doubts(sighting, observed)
+        except NUMERICAL:
+            return ""
+        return "" if against is None else against.reason
+
     def learn(self, row: RegistrationRow) -> str:
         """Fold a result that holds as accepted; what it contradicts, if anything."""
         store = self._house.store
@@ -93,16 +117,31 @@ class Learning:
             if row.verdict is Verdict.ACCEPTED and row.decided_by == "engine"
             else _accepted_by_hand(row, em.frame)
         )
-        if sighting is None or observed is None or store.link(row.id) is not None:
+        if sighting is None or observed is None or row.registration.engine == CUT_OUT:
             return ""
-        folded = self.session(em.session, row.lm_frame_id).folded(sighting, observed)
-        store.add_link(
+        if store.speaks_already(em.session, row.lm_frame_id, row.em_frame_id):
+            return ""
+        try:
+            before = self.session(em.session, row.lm_frame_id)
+            folded = before.folded(sighting, observed)
+            to_text(folded.session)
+        except NUMERICAL as failed:
+            _log.warning("cannot_learn", em=em.frame.path, reason=str(failed))
+            return ""
+        again = store.add_link(
             registration_id=row.id,
             session=em.session,
             lm_frame_id=row.lm_frame_id,
             sighting=json.dumps(asdict(sighting)),
             observed=json.dumps(asdict(observed)),
         )
+        if again:  # it has its old place in the order
+            whole = self._added_up(em.session, row.lm_frame_id)
+            self._keep(em.session, row.lm_frame_id, whole)
+            self._tell(
+                em.session, row.lm_frame_id, "corrected", "taken back in", row.id
+            )
+            return ""
         self._keep(em.session, row.lm_frame_id, folded.session)
         if folded.event is not Event.SHARPENED:
             event = folded.event.value
@@ -121,15 +160,19 @@ class Learning:
     def session(self, session: str, lm_frame_id: str) -> Session:
         """One session on one map, as of its last image."""
         key = (session, lm_frame_id)
-        if key not in self._sessions:
-            self._sessions[key] = self._recalled(session, lm_frame_id)
+        row = self._house.store.transform(session, lm_frame_id)
+        text = "" if row is None else row.text
+        known = self._sessions.get(key)
+        if known is None or known[0] != text:  # or a transaction was rolled back
+            self._sessions[key] = (text, self._recalled(row, session, lm_frame_id))
             while len(self._sessions) > REMEMBERED:
                 self._sessions.popitem(last=False)
         self._sessions.move_to_end(key)
-        return self._sessions[key]
+        return self._sessions[key][1]
 
-    def _recalled(self, session: str, lm_frame_id: str) -> Session:
-        row = self._house.store.transform(session, lm_frame_id)
+    def _recalled(
+        self, row: TransformRow | None, session: str, lm_frame_id: str
+    ) -> Session:
         if row is None:
             return Session(noise=self._noise)
         try:
@@ -147,14 +190,15 @@ class Learning:
         return whole
 
     def _keep(self, session: str, lm_frame_id: str, now: Session) -> None:
-        self._sessions[session, lm_frame_id] = now
+        text = to_text(now)
+        self._sessions[session, lm_frame_id] = (text, now)
         self._house.store.keep_transform(
             session=session,
             lm_frame_id=lm_frame_id,
             epoch=0 if now.epoch is None else now.epoch.number,
             standing=now.standing.value,
             images=0 if now.epoch is None else now.epoch.estimate.images,
-            text=to_text(now),
+            text=text,
         )
 
     def _tell(
@@ -165,7 +209,7 @@ class Learning:
         reason: str,
         registration_id: str,
     ) -> None:
-        now = self._sessions[session, lm_frame_id]
+        _, now = self._sessions[session, lm_frame_id]
         epoch = 0 if now.epoch is None else now.epoch.number
         self._house.store.add_transform_event(
             session=session,
@@ -195,7 +239,9 @@ class Learning:
 
 
 def _sighting(em: FrameRow) -> Sighting | None:
-    taken = em.frame.acquired_at or datetime.fromisoformat(em.created_at)
+    came = datetime.fromisoformat(em.created_at)
+    # an image cannot have been taken after it came: a clock is wrong
+    taken = min(em.frame.acquired_at or came, came)
     return sighting_of(em.id, em.frame, at_s=taken.timestamp())
 
 

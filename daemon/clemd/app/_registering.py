@@ -182,6 +182,10 @@ class Registrar:
     ) -> None:
         """Result, message and the end of the job: one transaction."""
         house, store = self._house, self._house.store
+        against = self._learning.doubts(em, pair.lm_frame_id, registration_id, found)
+        if against:
+            said = f"not where its session expected it: {against}"
+            found = replace(found, warnings=(*found.warnings, said))
         with store.transaction():
             before = _best_of(store.registrations(em_frame_id=pair.em_frame_id))
             added = store.add_registration(

@@ -53,11 +53,22 @@ def session_on(reader: Reader, name: str, lm_frame_id: str) -> tuple[Session, Fr
             f"{name} {lm_frame_id}".strip(),
             "clemd sessions lists those that have",
         )
-    return from_text(rows[0].text), reader.frame(rows[0].lm_frame_id)
+    return _read(rows[0]), reader.frame(rows[0].lm_frame_id)
+
+
+def _read(row: TransformRow) -> Session:
+    try:
+        return from_text(row.text)
+    except (ValueError, KeyError, TypeError) as failed:
+        raise UsageError(
+            "this transform was kept by another clemd version",
+            row.session,
+            "start that daemon once, it adds the images up anew",
+        ) from failed
 
 
 def _told(reader: Reader, row: TransformRow) -> dict[str, Any]:
-    session, lm = from_text(row.text), reader.frame(row.lm_frame_id)
+    session, lm = _read(row), reader.frame(row.lm_frame_id)
     events = reader.transform_events(row.session, row.lm_frame_id)
     return {
         "session": row.session,

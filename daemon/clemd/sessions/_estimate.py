@@ -34,8 +34,16 @@ from ._facts import Sighting
 
 Array = NDArray[np.float64]
 PLACE, STAGE, SCALE = slice(0, 2), slice(2, 6), slice(6, 10)
-FORGOTTEN = 1e-9
-"""Hypotheses less likely than this are no longer carried along."""
+LEAST_WEIGHT = 1e-7
+"""No hypothesis is given up: a stage that was silent may speak again."""
+UNMOVED_UM = 0.01
+"""A stage that reads the same has not moved, so its error is the one it had."""
+UNTOLD_LM_PX2 = 1e12
+"""Variance of a place that tells nothing new."""
+CLOCK_BACK_S = 3600.0
+"""A clock that is put back by more was wrong before."""
+MAGNIFICATIONS = 32
+"""Newest pixel sizes that are remembered."""
 MOST_BELIEFS = 200.0
 """So that a stage which changes its ways is noticed within a session."""
 
@@ -85,6 +93,8 @@ class Estimate:
     noise: Noise
     learned: Learned
     at_s: float
+    stage_um: tuple[float, float]
+    """What the stage read last."""
     pixel_um: tuple[float, ...]
     """Pixel sizes (x) that were seen: one magnification each."""
     images: int
@@ -138,6 +148,7 @@ class Estimate:
             noise=noise,
             learned=known,
             at_s=sighting.at_s,
+            stage_um=sighting.stage_um,
             pixel_um=(sighting.pixel_um[0],),
             images=1,
         )
@@ -188,7 +199,7 @@ class Estimate:
         look = self._look(sighting)
         means, covariances = walked.foretold(sighting)
         innovation = seen.values - means
-        spread = covariances + seen.covariance
+        spread = covariances + self._told(sighting, seen)
         solved = np.linalg.solve(spread, innovation[..., None])[..., 0]
         _, logs = np.linalg.slogdet(spread)
         evidence = -0.5 * (logs + np.einsum("hi,hi->h", innovation, solved))
@@ -201,7 +212,7 @@ class Estimate:
         noise = spread - look @ walked.covariances @ look.T  # metadata's and pixels'
         left = keep @ walked.covariances @ keep.transpose(0, 2, 1)
         left = left + gain @ noise @ gain.transpose(0, 2, 1)
-        kept = weights > FORGOTTEN
+        weights = np.maximum(weights, LEAST_WEIGHT)
         best = int(weights.argmax())
         known = self._is_known(sighting)
         learned = walked.learning(sighting, innovation[best], spread[best], best)
@@ -210,12 +221,14 @@ class Estimate:
         doubt = np.diag([grown] * 6 + [1.0] * 4)
         return replace(
             walked,
-            axes=tuple(a for a, k in zip(self.axes, kept, strict=True) if k),
-            means=updated[kept],
-            covariances=doubt @ left[kept] @ doubt,
-            weights=weights[kept] / weights[kept].sum(),
+            means=updated,
+            covariances=doubt @ left @ doubt,
+            weights=weights / weights.sum(),
             learned=learned,
-            pixel_um=self.pixel_um if known else (*self.pixel_um, sighting.pixel_um[0]),
+            stage_um=sighting.stage_um,
+            pixel_um=self.pixel_um
+            if known
+            else (*self.pixel_um, sighting.pixel_um[0])[-MAGNIFICATIONS:],
             images=self.images + 1,
         )
 
@@ -234,7 +247,21 @@ class Estimate:
         covariances = self.covariances.copy()
         covariances[:, 0, 0] += step
         covariances[:, 1, 1] += step
-        return replace(self, covariances=covariances, at_s=max(at_s, self.at_s))
+        put_back = at_s < self.at_s - CLOCK_BACK_S
+        now_s = at_s if put_back else max(at_s, self.at_s)
+        return replace(self, covariances=covariances, at_s=now_s)
+
+    def _told(self, sighting: Sighting, seen: Placement) -> Array:
+        """(6, 6): doubt of what the image tells that was not told before.
+
+        Retakes and focus series share one arrival of the stage, and so one error of
+        it: their place says nothing of where the stage lies on the map.
+        """
+        covariance = seen.covariance.copy()
+        if math.dist(sighting.stage_um, self.stage_um) < UNMOVED_UM:
+            covariance[0, 0] += UNTOLD_LM_PX2
+            covariance[1, 1] += UNTOLD_LM_PX2
+        return covariance
 
     def _look(self, sighting: Sighting) -> Array:
         """(6, 10): what of the ten an image's six numbers show."""

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from clemd.geometry import as_matrix
+from clemd.geometry import as_matrix, corners
 from clemd.model import ErrorRadius, Frame, Matrix, Matrix3, Registration, Verdict
 
 from ._coordinates import Placement, placement_of
 
+MOST_STAGE_UM = 1e8
+"""A hundred metres: no stage in any unit says more."""
+_LEAST_PIXEL_UM, _MOST_PIXEL_UM = 1e-6, 1e4
 NO_RADIUS_SHARE = 0.05
 """Radius taken for an accepted result that states none, as a share of the field."""
 
@@ -47,8 +50,14 @@ def sighting_of(frame_id: str, frame: Frame, *, at_s: float) -> Sighting | None:
     stage, size = frame.stage, frame.pixel_size
     if stage is None or size is None or stage.x_um is None or stage.y_um is None:
         return None
-    numbers = (stage.x_um, stage.y_um, size.x_um, size.y_um)
-    if not all(math.isfinite(n) for n in numbers) or min(size.x_um, size.y_um) <= 0:
+    angles = (stage.scan_rotation_deg, stage.rotation_deg, stage.tilt_deg)
+    if (
+        not all(abs(v) <= MOST_STAGE_UM for v in (stage.x_um, stage.y_um))
+        or not all(
+            _LEAST_PIXEL_UM <= v <= _MOST_PIXEL_UM for v in (size.x_um, size.y_um)
+        )
+        or not all(v is None or math.isfinite(v) for v in angles)
+    ):
         return None
     return Sighting(
         frame_id=frame_id,
@@ -84,6 +93,18 @@ class Observed:
         )
 
 
+MOST_P95 = 1e5
+
+
+def _is_usable(matrix: Matrix, shape: tuple[int, int]) -> bool:
+    """Finite, not flat, and no corner beyond the horizon."""
+    depth = np.c_[corners(shape), np.ones(4)] @ matrix[2]
+    if not np.isfinite(matrix).all():
+        return False
+    flat = abs(float(np.linalg.det(matrix[:2, :2]))) < 1e-12
+    return bool(not flat and (depth > 1e-6).all())
+
+
 def observed_of(
     registration_id: str, found: Registration, shape: tuple[int, int]
 ) -> Observed | None:
@@ -96,6 +117,8 @@ def observed_of(
         p95 = NO_RADIUS_SHARE * scale * shape[1]
     else:
         p95 = radius.p95
+    if not _is_usable(as_matrix(found.em_to_lm), shape) or not 0 <= p95 < MOST_P95:
+        return None
     return Observed(
         registration_id=registration_id,
         em_to_lm=found.em_to_lm,

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 LEAST_SIDE_PX = 32
 _PROBE_PX = 64
+MOST_LOOKS = 200
+"""A row that is found more often is a pattern, and its image no crop to be sure of."""
 
 
 def cut_out_of(crop: NDArray[Any], parent: NDArray[Any]) -> tuple[int, int] | None:
@@ -36,17 +38,20 @@ def cut_out_of(crop: NDArray[Any], parent: NDArray[Any]) -> tuple[int, int] | No
         return None  # nothing to recognise
     needle, size = probe.tobytes(), parent.dtype.itemsize
     hay = np.ascontiguousarray(parent).tobytes()
-    start = hay.find(needle)
-    while start >= 0:
+    start, found, looks = hay.find(needle), None, 0
+    while start >= 0 and looks < MOST_LOOKS:
+        looks += 1
         if start % size == 0:
             y, x = divmod(start // size, parent.shape[1])
             y -= row
             if 0 <= y <= parent.shape[0] - height and x <= parent.shape[1] - width:
                 there = parent[y : y + height, x : x + width]
                 if np.array_equal(there, crop):
-                    return x, y
+                    if found is not None:
+                        return None  # it might be from either place
+                    found = (x, y)
         start = hay.find(needle, start + 1)
-    return None
+    return found if start < 0 else None
 
 
 def _step(height: int) -> int:

@@ -30,6 +30,8 @@ from ._gate import Change, Contradiction, contradiction, settings_changed
 
 PARKED = 8
 """Epochs of other microscope settings that can be returned to."""
+SILENT_FOR = 8
+"""Images after which a stage that says nothing is asked anew."""
 USEFUL_RADIUS = 0.25
 """A prediction whose error may be a larger share of the field helps nobody."""
 SHARE_ON_MAP = 0.5
@@ -113,7 +115,7 @@ class Session:
         width_lm_px = (
             max(sighting.shape) * sighting.pixel_um[0] * epoch.estimate.lm_px_per_um
         )
-        if radius.p95 > USEFUL_RADIUS * width_lm_px:
+        if not radius.p95 <= USEFUL_RADIUS * min(width_lm_px, max(lm_shape)):
             return (
                 f"the stage says where it lies only to {radius.p95:.0f} LM px "
                 f"({100 * radius.p95 / width_lm_px:.0f} % of the field)"
@@ -198,9 +200,9 @@ class Session:
     ) -> Folded:
         """The microscope says that it was set otherwise."""
         back = self._epoch_for(sighting)
-        others = tuple(e for e in (*self.parked, self.former or now) if e is not back)[
-            -PARKED:
-        ]
+        # an epoch in doubt is not one to come back to
+        trusted = () if self.former is not None else (now,)
+        others = tuple(e for e in (*self.parked, *trusted) if e is not back)[-PARKED:]
         seen = observed.placement(sighting)
         if back is not None and not contradiction(back.estimate, sighting, seen):
             session = replace(
@@ -252,6 +254,10 @@ def _sharpened(epoch: Epoch, sighting: Sighting, observed: Observed) -> Epoch:
     seen = observed.placement(sighting)
     estimate = epoch.estimate
     off = seen.values[:2] - estimate.expected(sighting).values[:2]
+    if not estimate.speaks and estimate.images >= SILENT_FOR:
+        # what was learned of a stage that says nothing is nothing: ask it again
+        fresh = Estimate.begun(sighting, seen, estimate.noise)
+        return replace(epoch, estimate=fresh, last=sighting)
     return replace(
         epoch,
         estimate=estimate.folded(sighting, seen),

@@ -54,6 +54,20 @@ class TransformQueries(Queries):
         )
         return [_link(row) for row in rows]
 
+    def speaks_already(self, session: str, lm_frame_id: str, em_frame_id: str) -> bool:
+        """A result of this very image is among those behind the transform."""
+        return (
+            self._number(
+                "SELECT COUNT(*) FROM session_links AS l JOIN registrations AS r "
+                "ON r.id = l.registration_id WHERE l.active = 1 AND l.session = ? "
+                "AND l.lm_frame_id = ? AND r.em_frame_id = ?",
+                session,
+                lm_frame_id,
+                em_frame_id,
+            )
+            > 0
+        )
+
     def link(self, registration_id: str) -> LinkRow | None:
         """What that result gave to its session; None if nothing, or taken back."""
         rows = self._all(
@@ -100,8 +114,16 @@ class TransformChanges(TransformQueries, Changes):
         lm_frame_id: str,
         sighting: str,
         observed: str,
-    ) -> None:
-        """Keep what one result gave to its session (JSON of its facts)."""
+    ) -> bool:
+        """Keep what one result gave to its session (JSON of its facts).
+
+        Returns:
+            True if it had been taken back before, and speaks again at its old place.
+        """
+        known = self._number(
+            "SELECT COUNT(*) FROM session_links WHERE registration_id = ?",
+            registration_id,
+        )
         self._do(
             "INSERT INTO session_links (registration_id, session, lm_frame_id, "
             "sighting, observed, active, created_at) VALUES (?, ?, ?, ?, ?, 1, ?) "
@@ -113,6 +135,7 @@ class TransformChanges(TransformQueries, Changes):
             observed,
             self._stamp(),
         )
+        return known > 0
 
     def take_back_link(self, registration_id: str) -> bool:
         """That result no longer speaks for its session; False if it never did."""

@@ -80,6 +80,9 @@ def _by_forecast(job: ThermalJob, seen: Outlook) -> ThermalDecision:
     if peak_c <= seen.goal_c:
         said = f"starts now: at most {peak_c:.0f} °C expected, limit {hot_c:g} °C"
         return _go(seen, job, 1.0, said)
+    if seen.limits.has_cpu and job.waited_s >= max(60.0, PATIENCE_S[job.priority]):
+        # it has been let in before, and could not go on
+        return _cpu(seen, f"it has waited {in_words(job.waited_s)} for cooler minutes")
     duty = sustainable_duty(job.work_s, seen)
     if duty >= LEAST_DUTY[job.priority]:
         if duty >= 0.99:

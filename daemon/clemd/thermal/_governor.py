@@ -176,11 +176,15 @@ class Governor:
         if self.acting is ThermalState.BLIND:
             may_work = wish is Wish.ALLOW or blind_duty(self.limits, self.fit) > 0
             return 0.0 if may_work else longest_s
-        return longest_s if self._senses.must_probe else self._cooling_s(now_s)
+        return longest_s if self._senses.must_rest else self._cooling_s(now_s)
 
     def _cooling_s(self, now_s: float) -> float:
         """Until the next piece of work ends below the limit."""
         senses, fit = self._senses, self.fit
+        since_s = self._gate.closed_since_s
+        if since_s is not None and not self.limits.has_cpu:
+            if now_s - since_s >= self.limits.yield_after_s:
+                return 0.0  # it guards itself, and nobody else can do the work
         ceiling_c = self.limits.hot_c - _SPREADS * senses.observer.spread_c
         rise_c = rise_of_next_c(senses.observer, fit, self._work)
         return seconds_until_it_fits(

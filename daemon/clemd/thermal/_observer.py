@@ -13,6 +13,8 @@ _TRUST_RATE = 0.12
 _STARTLED_C = 1.0
 _STARTLED_SPREADS = 3.0
 """A look this much hotter than foretold is news, not noise: believed sooner."""
+_WARY_C = 0.3
+_WARY_SPREADS = 2.0
 _TRUST_STARTLED = 0.7
 _TRUST_RATE_STARTLED = 0.4
 _SPREAD_KEEP = 0.95
@@ -42,6 +44,7 @@ class Observer:
         "_seen_s",
         "_share",
         "_share_variance",
+        "is_startled",
         "kick_c_s",
         "spread_c",
         "surprise_c_s",
@@ -53,6 +56,8 @@ class Observer:
         self._looked_s = 0.0
         self.temperature_c = 0.0
         self.surprise_c_s = self.kick_c_s = 0.0
+        self.is_startled = False
+        """The last look was hotter than foretold by more than noise explains."""
         self._share = self._share_variance = 0.0
         self.spread_c = 0.5
         """How far looks lie from what was foretold, lately."""
@@ -86,6 +91,7 @@ class Observer:
         self._looked_s = now_s
         error_c = temperature_c - self.temperature_c
         self._learn_kick(error_c / seconds, min(1.0, busy_s / seconds))
+        self.is_startled = error_c > _WARY_C + _WARY_SPREADS * self.spread_c
         startles = error_c > max(_STARTLED_C, _STARTLED_SPREADS * self.spread_c)
         self.temperature_c += (_TRUST_STARTLED if startles else _TRUST) * error_c
         trust_rate = _TRUST_RATE_STARTLED if startles else _TRUST_RATE

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from ._fit import ThermalFit
 from ._follow import Follower
 from ._limits import Limits
@@ -11,6 +13,8 @@ from ._work import WorkLog
 
 _UNMOVED_S = 15.0
 _PROBE_NEAR_C = 5.0
+_STARTLED_NEAR_C = 8.0
+_AT_LIMIT_C = 0.75
 _NOISE_C = 1.5
 """One look may be this much too high; beyond, it is obeyed alone."""
 
@@ -20,6 +24,7 @@ class Senses:
 
     __slots__ = (
         "_follower",
+        "_last_c",
         "_limits",
         "_looked_s",
         "_stepped_s",
@@ -36,6 +41,7 @@ class Senses:
         self._follower = Follower()
         self._stepped_s: float | None = None
         self._looked_s: float | None = None
+        self._last_c = -math.inf
         self.doubts = False
         """The last look was not believed: the value does not follow the work."""
         self.seconds = 0.0
@@ -52,10 +58,19 @@ class Senses:
         return self._follower.unmoved_s
 
     @property
-    def must_probe(self) -> bool:
-        """A short rest is due, to see whether the thermometer still moves."""
-        near_c = self._limits.hot_c - _PROBE_NEAR_C
-        is_near = self.observer.temperature_c > near_c
+    def must_rest(self) -> bool:
+        """Better wait for the next look, close to the limit or suspecting a fault.
+
+        Either the last look was at the limit, or hotter than foretold, and while the
+        device rests it will show what came; or the thermometer has not moved for long,
+        and a rest shows whether it still does.
+        """
+        if self._last_c > self._limits.hot_c - _AT_LIMIT_C:
+            return True
+        room_c = self._limits.hot_c - self.observer.temperature_c
+        if self.observer.is_startled and room_c < _STARTLED_NEAR_C:
+            return True
+        is_near = room_c < _PROBE_NEAR_C
         return self._follower.should_probe(is_near_limit=is_near)
 
     def take(self, now_s: float, temperature_c: float | None) -> float | None:
@@ -75,7 +90,7 @@ class Senses:
             temperature_c = None
         self.observer.take(temperature_c, self.fit, now_s=now_s, busy_s=busy_s)
         if temperature_c is not None:
-            self._looked_s = now_s
+            self._looked_s, self._last_c = now_s, temperature_c
         if temperature_c is None or self.unmoved_s > _UNMOVED_S:
             # a value that stays the same teaches nothing, and may be a stuck one
             self.model.skip(duty=duty, seconds=seconds)

@@ -77,3 +77,12 @@ def test_flat_crop_is_found_nowhere() -> None:
     assert cut_out_of(np.zeros((64, 64), np.uint8), parent) is None
     assert cut_out_of(parent[:8, :8], parent) is None
     assert cut_out_of(parent.astype(np.uint16), parent) is None
+
+
+def test_crop_that_fits_twice_is_no_crop_to_be_sure_of() -> None:
+    """Repeated content, exactly: either place may be the one."""
+    patch = np.random.default_rng(2).integers(0, 250, (64, 64), np.uint8)
+    parent = np.random.default_rng(1).integers(0, 250, (200, 260), np.uint8)
+    parent[10:74, 20:84] = patch
+    parent[120:184, 150:214] = patch
+    assert cut_out_of(patch.copy(), parent) is None

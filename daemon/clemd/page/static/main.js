@@ -55,7 +55,7 @@ function showLone() {
 /** A better result for the pair on screen replaces it, whatever is being followed. */
 function keepUp(topic, body) {
   const shown = store.registrations.find((one) => one.registration_id === chosen.registration);
-  if (topic === "registration" && chosen.registration === `predicted:${body.em_frame_id}`)
+  if (topic === "registration" && chosen.registration === `predicted:${body.em_frame_id}:${body.lm_frame_id}`)
     chosen = { registration: body.registration_id, em: null, lm: null };
   if (topic === "registration" && shown && body.pair_id === shown.pair_id && body.best !== false)
     chosen = { registration: body.registration_id, em: null, lm: null };

@@ -52,14 +52,14 @@ export class Store extends EventTarget {
     if (row.topic === "thermal") this.warm(body);
     else if (row.topic === "status") this.status = body;
     else if (row.topic === "prediction") this.foretell(body);
-    else if (row.topic === "session") this.changed = body.standing === "doubted" ? body : null;
+    else if (row.topic === "session") this.change(body);
     else if (KEYS[row.topic]) this.upsert(row.topic, body);
     this.say(row.topic, body);
   }
 
   upsert(topic, body) {
     const [list, key] = KEYS[topic];
-    if (topic === "registration") this.dropForetold(body.em_frame_id);
+    if (topic === "registration") this.dropForetold(body.em_frame_id, body.verdict === "accepted" ? null : body.lm_frame_id);
     const at = this[list].findIndex((one) => key(one) === key(body));
     if (topic === "pair") this.dropWaiting(body);
     if (at < 0) this[list].unshift(body);
@@ -73,17 +73,28 @@ export class Store extends EventTarget {
 
   /** Where the session expects an image: shown as that, until its pixels have spoken. */
   foretell(body) {
-    if (this.registrations.some((one) => one.em_frame_id === body.em_frame_id && one.verdict !== "predicted")) return;
-    this.dropForetold(body.em_frame_id);
+    const same = (one) => one.em_frame_id === body.em_frame_id && one.lm_frame_id === body.lm_frame_id;
+    if (this.registrations.some((one) => same(one) && one.verdict !== "predicted")) return;
+    this.dropForetold(body.em_frame_id, body.lm_frame_id);
     const { em_to_lm, error_lm_px, error_um, reasons } = body;
     this.registrations.unshift({
-      ...body, registration_id: `predicted:${body.em_frame_id}`, verdict: "predicted", best: true, outputs: {},
+      ...body, registration_id: `predicted:${body.em_frame_id}:${body.lm_frame_id}`, verdict: "predicted", best: true, outputs: {},
       registration: { verdict: "predicted", em_to_lm, error_lm_px, error_um, reasons },
     });
   }
 
-  dropForetold(frame) {
-    this.registrations = this.registrations.filter((one) => one.verdict !== "predicted" || one.em_frame_id !== frame);
+  dropForetold(frame, map) {
+    this.registrations = this.registrations.filter((one) => one.verdict !== "predicted"
+      || one.em_frame_id !== frame || (map && one.lm_frame_id !== map));
+  }
+
+  /** What a retired transform foretold is no longer worth looking at. */
+  change(body) {
+    const mine = (one) => one.session === body.session && one.lm_frame_id === body.lm_frame_id;
+    if (body.standing === "doubted") {
+      this.changed = body;
+      this.registrations = this.registrations.filter((one) => one.verdict !== "predicted" || !mine(one));
+    } else if (this.changed && mine(this.changed)) this.changed = null;
   }
 
   /** An image that has found its partner waits no longer. */
