@@ -36,6 +36,8 @@ Array = NDArray[np.float64]
 PLACE, STAGE, SCALE = slice(0, 2), slice(2, 6), slice(6, 10)
 LEAST_WEIGHT = 1e-7
 """No hypothesis is given up: a stage that was silent may speak again."""
+PLAUSIBLE = 1e-3
+"""Hypotheses that weigh less do not count in what is expected."""
 UNMOVED_UM = 0.01
 """A stage that reads the same has not moved, so its error is the one it had."""
 UNTOLD_LM_PX2 = 1e12
@@ -178,8 +180,11 @@ class Estimate:
         means, covariances = self.foretold(sighting)
         best = means[self.best]
         apart = means - best
-        mixed = np.einsum("h,hij->ij", self.weights, covariances)
-        mixed += np.einsum("h,hi,hj->ij", self.weights, apart, apart)
+        # a ghost far away must not blur the likely ones, however little it weighs
+        weights = np.where(self.weights > PLAUSIBLE, self.weights, 0.0)
+        weights = weights / weights.sum()
+        mixed = np.einsum("h,hij->ij", weights, covariances)
+        mixed += np.einsum("h,hi,hj->ij", weights, apart, apart)
         return Placement(best, mixed, sighting.shape)
 
     def radius_lm_px(self, sighting: Sighting) -> ErrorRadius:

@@ -11,7 +11,7 @@ from clemd.errors import UsageError
 from clemd.model import ErrorRadius
 
 from ._coordinates import RAYLEIGH_95
-from ._estimate import PLACE, STAGE
+from ._estimate import PLACE, PLAUSIBLE, STAGE
 from ._facts import Target
 from ._session import Epoch, Session
 
@@ -109,10 +109,10 @@ def _spread_lm(epoch: Epoch, away_um: NDArray[np.float64]) -> NDArray[np.float64
     look[:, PLACE], look[:, STAGE] = np.eye(2), np.kron(np.eye(2), away_um)
     means = estimate.means @ look.T
     apart = means - means[estimate.best]
-    mixed = np.einsum(
-        "h,hij->ij", estimate.weights, look @ estimate.covariances @ look.T
-    )
-    return np.asarray(mixed + np.einsum("h,hi,hj->ij", estimate.weights, apart, apart))
+    weights = np.where(estimate.weights > PLAUSIBLE, estimate.weights, 0.0)
+    weights = weights / weights.sum()
+    mixed = np.einsum("h,hij->ij", weights, look @ estimate.covariances @ look.T)
+    return np.asarray(mixed + np.einsum("h,hi,hj->ij", weights, apart, apart))
 
 
 def _round_95(covariance: NDArray[np.float64]) -> float:
