@@ -38,7 +38,7 @@ def blind_duty(limits: Limits, fit: ThermalFit) -> float:
         return 1.0
     if limits.blind is BlindRule.CPU and limits.has_cpu:
         return 0.0
-    if not fit.is_known:
+    if fit.windows == 0:  # never seen: nothing but the rule
         return limits.blind_duty
     safe = fit.duty_for(limits.hot_c - _BLIND_C - 2.0 * fit.rest_sd_c)
     least = 0.0 if limits.has_cpu else _LEAST_BLIND_DUTY

@@ -60,7 +60,7 @@ class StateMachine:
         self._changed_s: float | None = None
         self._better_since_s: float | None = None
         self._pending: ThermalState | None = None
-        self._has_seen = self._is_late = False
+        self._has_seen = self._has_shown = self._is_late = False
         self.state = ThermalState.BLIND
         self.acting = ThermalState.BLIND
 
@@ -68,9 +68,10 @@ class StateMachine:
         """Take one value (None = nothing is known) and return the state after it."""
         said = self._said(temperature_c)
         if not self._has_seen and temperature_c is not None:
-            # what is seen first is not a change: nothing was shown before it
+            # at once, and no change where nothing was shown before it
             self._has_seen = True
             self.state, self._better_since_s = said, None
+            self._changed_s = now_s if self._has_shown else None
         elif _rank(said) > _rank(self.state):
             self._worsen(said, now_s)
         elif self._pending is not None:
@@ -80,6 +81,7 @@ class StateMachine:
             self._better_since_s = None
         else:
             self._improve(said, now_s)
+        self._has_shown = True
         # what is only shown belatedly has been obeyed when it was there
         self.acting = said if self._is_late else max(self.state, said, key=_rank)
         return self.state

@@ -103,7 +103,7 @@ def test_on_any_trace_heat_is_obeyed_and_the_display_is_calm(
     """The two promises, which seem to contradict each other, at the same time."""
     machine, now_s = StateMachine(LIMITS), 0.0
     changed_s: float | None = None
-    shown, has_seen = BLIND, False
+    shown: ThermalState | None = None
     for step_s, value in looks:
         now_s += step_s
         state = machine.step(value, now_s=now_s)
@@ -111,7 +111,7 @@ def test_on_any_trace_heat_is_obeyed_and_the_display_is_calm(
             assert machine.acting in {BLIND, HOT}
         elif value >= LIMITS.hot_c:
             assert machine.acting is HOT
-        if state is not shown and has_seen:
+        if shown is not None and state is not shown:
             assert changed_s is None or now_s - changed_s >= LIMITS.dwell_s
             changed_s = now_s
-        shown, has_seen = state, has_seen or value is not None
+        shown = state
