@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clemd.errors import UsageError
-from clemd.geometry import apply, compose, invert, resizing
+from clemd.geometry import apply, compose, invert, resizing, translation
 from clemd.model import Matrix
 
 RELATED = ("histology", "ebsd")
 """Pairs of one specimen: never negatives of each other."""
 SMALL_LM_PX = 640
 """Longest side of a map at the `small` size."""
+REPLICAS = 64
+"""Times that landmarks are drawn again to learn how sure their fit is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +40,8 @@ class RealPair:
     """Best affine through the landmarks, or the known matrix."""
     floor_px: float
     """RMS distance of the landmarks from that affine, LM px."""
+    doubted: tuple[Matrix, ...] = ()
+    """What `affine` could as well be, by what is known of it: equally likely ones."""
 
     def reduced(self, longest_lm_px: int) -> RealPair:
         """Both images smaller by one factor, so that the map is not longer."""
@@ -52,6 +58,9 @@ class RealPair:
             lm_points=_moved(lm_matrix, self.lm_points),
             affine=compose(lm_matrix, self.affine, invert(em_matrix)),
             floor_px=self.floor_px * factor,
+            doubted=tuple(
+                compose(lm_matrix, one, invert(em_matrix)) for one in self.doubted
+            ),
         )
 
 
@@ -112,9 +121,11 @@ def _load(path: Path) -> RealPair | None:
         affine = _affine(source, target)
         miss = apply(affine, source) - target
         floor = float(np.sqrt((miss**2).sum(1).mean()))
+        doubted = _refitted(source, target)
     else:
         affine, floor = np.array(matrix, float), 0.0
         source = target = np.zeros((0, 2))
+        doubted = _shifted(affine, str(facts.get("truth", "")))
     stem = path.parent.name
     return RealPair(
         name=stem if path.stem == "pair" else f"{stem}/{path.stem}",
@@ -125,6 +136,31 @@ def _load(path: Path) -> RealPair | None:
         lm_points=target,
         affine=affine,
         floor_px=floor,
+        doubted=doubted,
+    )
+
+
+def _refitted(
+    source: NDArray[np.float64], target: NDArray[np.float64]
+) -> tuple[Matrix, ...]:
+    """Affines through landmarks drawn again with replacement (bootstrap, Efron 1979).
+
+    Fewer than four different landmarks decide nothing and are not drawn.
+    """
+    rng = np.random.default_rng(0)
+    drawn = (rng.integers(0, len(source), len(source)) for _ in range(REPLICAS))
+    return tuple(_affine(source[i], target[i]) for i in drawn if len(set(i)) >= 4)
+
+
+def _shifted(affine: Matrix, truth: str) -> tuple[Matrix, ...]:
+    """Shifts as large as a derived truth says of itself: "about ±3 px"."""
+    said = re.search(r"±\s*([0-9.]+)\s*px", truth)
+    if said is None:
+        return ()
+    far = float(said[1])
+    return tuple(
+        compose(translation(far * math.cos(t), far * math.sin(t)), affine)
+        for t in np.linspace(0, 2 * math.pi, 8, endpoint=False)
     )
 
 

@@ -71,6 +71,7 @@ def _facts(spec: Spec, trial: Trial) -> Row:
         "size": spec.size,
         "negative": trial.is_negative,
         "floor": trial.floor_px,
+        "truth_p95_lm_px": trial.truth_p95_lm_px,
     }
 
 

@@ -73,13 +73,13 @@ def _wrong_accepted(rows: Sequence[Row]) -> tuple[int, int]:
 def _covered(accepted: Sequence[Row], *, less_doubt: bool) -> Share:
     """How often the largest corner error is within the stated 95 % radius.
 
-    With `less_doubt` the landmarks' own scatter is taken out of the error.
+    With `less_doubt` the truth's own 95 % radius is added to ours, as variances: what
+    is compared is the difference of two estimates.
     """
     hits = 0
     for row in accepted:
-        doubt = row["floor"] if less_doubt else 0.0
-        error = math.sqrt(max(row["error_most_lm_px"] ** 2 - doubt**2, 0.0))
-        hits += error <= row["radius_p95"]
+        doubt = row["truth_p95_lm_px"] if less_doubt else 0.0
+        hits += row["error_most_lm_px"] <= math.hypot(row["radius_p95"], doubt)
     return Share(hits, len(accepted))
 
 

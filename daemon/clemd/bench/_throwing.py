@@ -38,6 +38,10 @@ def throw(pair: RealPair, tier: str, seed: int) -> Trial:
         em=thrown.em,
         lm=lm,
         em_to_lm=compose(crop, thrown.em_to_lm),
+        doubted=tuple(
+            compose(crop, one, invert(pair.affine), thrown.em_to_lm)
+            for one in pair.doubted
+        ),
         ratio=None if tier == "unknown" else _told(thrown, tier),
         floor_px=pair.floor_px,
     )

@@ -68,6 +68,8 @@ class Trial:
     """Every answer is wrong: there is no truth, or what is told excludes it."""
     floor_px: float = 0.0
     """What the landmarks behind the truth are themselves in doubt by, LM px, RMS."""
+    doubted: tuple[Matrix, ...] = ()
+    """What the truth could as well be; empty where it is exact."""
 
     @property
     def width_lm_px(self) -> float:
@@ -82,6 +84,14 @@ class Trial:
         if self.is_negative or self.em_to_lm is None:
             return np.full(4, math.inf)
         return corner_errors(found, self.em_to_lm, _shape(self.em))
+
+    @property
+    def truth_p95_lm_px(self) -> float:
+        """95 % radius of the truth itself: the largest corner error, 0 if exact."""
+        if self.em_to_lm is None or not self.doubted:
+            return 0.0
+        most = [self.errors_lm_px(one).max() for one in self.doubted]
+        return float(np.percentile(most, 95))
 
     @property
     def overlap(self) -> float:

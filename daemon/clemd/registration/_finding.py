@@ -16,7 +16,7 @@ from clemd.geometry import apply, as_matrix, corner_errors, decompose
 from clemd.model import Matrix, Matrix3, PosePrior, PreparedImage
 
 from ._engine import EngineContext
-from ._fields import pooled
+from ._fields import Field
 from ._images import Images, Pose, between, middle_of, refine
 from ._search import Candidate, Grid, distinct, search
 from ._surfaces import tile_surfaces
@@ -34,7 +34,7 @@ BAND = 0.15
 """Half-width, in log scale, of one band of an unknown scale."""
 OTHER_PLACE = 0.05
 """A pose is another place when its corners differ by this share of the EM width."""
-LEAST_MERIT = 0.05
+LEAST_MERIT = 0.075
 """A rival is never taken as weaker than this."""
 MOST_POSES = 24
 """Poses refined when the scale is unknown."""
@@ -184,10 +184,7 @@ def search_band(
     images: Images, band: Band, effort: Effort, context: EngineContext
 ) -> list[Candidate]:
     """Every pose of one band."""
-    coarse = images.reduction(band.ratio, effort.em_px, effort.lm_px)
-    coarse = min(coarse, max(1.0, max(images.lm.full_shape) / effort.lm_least_px))
-    fine = max(1.0, coarse / effort.finer)
-    em, lm = (pooled(f, coarse / fine) for f in images.at(band.ratio, fine))
+    em, lm = _as_searched(images, band.ratio, effort)
     steps = np.linspace(
         -band.half_width,
         band.half_width,
@@ -199,6 +196,13 @@ def search_band(
         mirrors=(False, True),
     )
     return search(em, lm, grid, context.breathe)
+
+
+def _as_searched(images: Images, ratio: float, effort: Effort) -> tuple[Field, Field]:
+    """Fine edges on the coarse grid of an effort."""
+    coarse = images.reduction(ratio, effort.em_px, effort.lm_px)
+    coarse = min(coarse, max(1.0, max(images.lm.full_shape) / effort.lm_least_px))
+    return images.pooled_at(ratio, coarse, effort.finer)
 
 
 def _is_allowed(candidate: Candidate, prior: PosePrior) -> bool:
@@ -215,40 +219,66 @@ def rank(images: Images, poses: list[Pose], prior: PosePrior) -> None:
     ratio = poses[0].ratio
     coarse = images.reduction(ratio, CATCH_EM_PX, CATCH_LM_PX)
     fine = images.reduction(ratio, RANK_EM_PX, RANK_LM_PX)
-    _move(images, poses, coarse, reach_px=10, capture=True)
     score_poses(images, poses, fine, prior)
+    _move(images, poses, coarse, fine, prior, reach_px=10)
     best = sorted(poses, key=lambda p: -p.merit)[:RANKED]
-    _move(images, best, fine, reach_px=8, capture=True)
-    score_poses(images, best, fine, prior)
+    _move(images, best, fine, fine, prior, reach_px=8)
 
 
 def _move(
-    images: Images, poses: list[Pose], reduction: float, *, reach_px: int, capture: bool
+    images: Images,
+    poses: list[Pose],
+    reduction: float,
+    judged: float,
+    prior: PosePrior,
+    *,
+    reach_px: int,
 ) -> None:
+    """Refine at one reduction; a pose that lost merit at `judged` stays where it was.
+
+    Where little is shared, strong edges near by can draw a right pose away.
+    """
     em, lm = images.at(poses[0].ratio, reduction)
-    start = [p.matrix for p in poses]
+    before = [(p.matrix, p.score, p.merit) for p in poses]
     matrices, _ = refine(
-        em, lm, start, tiles=6, reach_px=reach_px, rounds=2, capture=capture
+        em,
+        lm,
+        [m for m, _, _ in before],
+        tiles=6,
+        reach_px=reach_px,
+        rounds=2,
+        capture=True,
     )
     for pose, matrix in zip(poses, matrices, strict=True):
         pose.matrix = matrix
+    score_poses(images, poses, judged, prior)
+    for pose, old in zip(poses, before, strict=True):
+        if pose.merit < old[2]:
+            pose.matrix, pose.score, pose.merit = old
 
 
 def score_poses(
     images: Images, poses: list[Pose], reduction: float, prior: PosePrior
 ) -> None:
-    """Merit: correlation of the fields plus that of smoother ones."""
+    """Merit: correlation of the fields, of smoother ones, and of pooled fine ones.
+
+    Wrong places that strong edges share (the rim of a sample, of an aperture) agree
+    with the first two; hardly ever do the fine edges between agree as well.
+    """
     ratio = poses[0].ratio
     matrices = [p.matrix for p in poses]
     em, lm = images.at(ratio, reduction)
     sharp = tile_surfaces(em.z, lm.z, between(em, lm, matrices), 6, 2).score
     em2, lm2 = images.at(ratio, reduction, SECOND_SMOOTHING)
     smooth = tile_surfaces(em2.z, lm2.z, between(em2, lm2, matrices), 6, 2).score
+    em3, lm3 = _as_searched(images, ratio, QUICK)
+    fine = tile_surfaces(em3.z, lm3.z, between(em3, lm3, matrices), 6, 2).score
     # with the scale unknown a small field can match by luck: area counts
     known = prior.pixel_size_ratio is not None
     area = 1.0 if known else math.sqrt(float(em.z[2].sum()))
-    for pose, a, b in zip(poses, sharp.tolist(), smooth.tolist(), strict=True):
-        pose.score, pose.merit = a, (a + b) * area
+    scores = zip(poses, sharp.tolist(), smooth.tolist(), fine.tolist(), strict=True)
+    for pose, a, b, c in scores:
+        pose.score, pose.merit = a, (a + b + c) * area
 
 
 def lead(poses: list[Pose], matrix: Matrix, shape: tuple[int, int]) -> float:

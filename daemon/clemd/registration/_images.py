@@ -11,7 +11,7 @@ import torch
 from clemd.geometry import compose, invert
 from clemd.model import Matrix, PreparedImage, TransformModel
 
-from ._fields import Field, field_of
+from ._fields import Field, field_of, pooled
 from ._keeping import LM_FIELDS, key_of
 from ._movement import MovementFit
 from ._search import Candidate
@@ -42,6 +42,7 @@ class Images:
     ) -> None:
         self.em, self.lm, self.device = em, lm, device
         self._fields: dict[tuple[str, float, float], Field] = {}
+        self._pooled: dict[tuple[float, float, float], tuple[Field, Field]] = {}
         self._lm_key = key_of(lm)
 
     def reduction(self, ratio: float, em_px: float, lm_px: float) -> float:
@@ -67,6 +68,18 @@ class Images:
             self._field("em", self.em, ratio * reduction, smooth),
             self._field("lm", self.lm, reduction, smooth),
         )
+
+    def pooled_at(
+        self, ratio: float, reduction: float, finer: float
+    ) -> tuple[Field, Field]:
+        """Both fields at `reduction`, their edges found `finer` times finer."""
+        fine = max(1.0, reduction / finer)
+        key = round(reduction, 6), finer, round(ratio, 9)
+        if key not in self._pooled:
+            em, lm = self.at(ratio, fine)
+            by = reduction / fine
+            self._pooled[key] = pooled(em, by), pooled(lm, by)
+        return self._pooled[key]
 
     def _field(
         self, side: str, image: PreparedImage, reduction: float, smooth: float

@@ -22,6 +22,7 @@ def row(**changes: Any) -> dict[str, Any]:
         "size": "small",
         "negative": False,
         "floor": 0.0,
+        "truth_p95_lm_px": 0.0,
         "right": True,
         "error": 0.001,
         "error_lm_px": 0.2,
@@ -76,8 +77,11 @@ def test_ebsd_has_rows_of_its_own() -> None:
 
 
 def test_radius_is_held_against_both_errors() -> None:
-    """Landmarks scatter: 5 px of error of which 4.9 may be theirs."""
-    rows = [row(source="real", error_most_lm_px=5.0, floor=4.9, radius_p95=2.0)]
+    """Landmarks know corners badly: 5 px of error of which 4.9 may be theirs."""
+    doubted = row(
+        source="real", error_most_lm_px=5.0, truth_p95_lm_px=4.9, radius_p95=2.0
+    )
+    rows = [doubted]
     (line,) = positives(rows)
 
     assert (line["radius_covers"].hits, line["radius_covers"].of) == (0, 1)
