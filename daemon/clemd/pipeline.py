@@ -91,6 +91,8 @@ class Request:
     tolerance: float = 0.02
     expected: Matrix3 | None = None
     """Where the session expects the image: EM px -> LM px; checked before a search."""
+    only_expected: bool = False
+    """Check that place and search nowhere else."""
     seed: int = 0
     time_limit_s: float = 300.0
     """To the verdict; after it the pair is rejected in words."""
@@ -175,6 +177,7 @@ def register_pair(
                 scale_tolerance=request.scale_tolerance,
                 mirror=request.mirror,
                 expected=request.expected,
+                only_expected=request.only_expected,
             ),
             EngineContext(
                 device=device,
@@ -205,7 +208,7 @@ def register_pair(
             *found.warnings,
             *_warnings(found, ratio, given=request.pixel_ratio is not None),
         ),
-        error_um=_in_um(found, lm),
+        error_um=radius_in_um(found.error_lm_px, lm),
         asked=request.asked,
         input_sha256=hashes,
         seconds=replace(
@@ -249,11 +252,11 @@ def _working_px(em: Loaded, lm: Loaded, ratio: float | None) -> int:
     ) * len(lm.planes)
 
 
-def _in_um(found: Registration, lm: Loaded) -> ErrorRadius | None:
-    if found.error_lm_px is None or lm.pixel_um is None:
+def radius_in_um(radius: ErrorRadius | None, lm: Loaded) -> ErrorRadius | None:
+    """A radius in LM px as micrometres; None where either is not known."""
+    if radius is None or lm.pixel_um is None:
         return None
     pixel_um = math.sqrt(lm.pixel_um[0] * lm.pixel_um[1])
-    radius = found.error_lm_px
     return ErrorRadius(p50=radius.p50 * pixel_um, p95=radius.p95 * pixel_um)
 
 

@@ -104,6 +104,13 @@ def register(
     memory_limit: Annotated[
         float | None, typer.Option(help="GB that registering may hold; then rejected.")
     ] = None,
+    point: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Lay it by hand: EM x, EM y, LM x, LM y in px of one point that both "
+            "show. Give two or more; three tell a mirror image."
+        ),
+    ] = None,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> int:
@@ -120,6 +127,7 @@ def register(
             tolerance=tolerance,
             time_limit_s=time_limit,
             memory_limit_gb=memory_limit,
+            points=tuple(point or ()),
         ),
         out=out,
         as_json=as_json,

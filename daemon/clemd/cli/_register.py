@@ -29,6 +29,8 @@ class Wishes:
     tolerance: float = 0.02
     time_limit_s: float = 300.0
     memory_limit_gb: float | None = None
+    points: tuple[str, ...] = ()
+    """As typed: `EX,EY,LX,LY`; none = the pose is searched."""
 
     def check(self) -> None:
         """Refuse what is out of range.
@@ -40,6 +42,29 @@ class Wishes:
         _check("tolerance", "--tolerance", self.tolerance, 1e-6, 0.2)
         _check("time limit", "--time-limit", self.time_limit_s, 0.1, 86_400)
         _check("memory limit", "--memory-limit", self.memory_limit_gb, 0.1, 4096)
+        self.point_rows()
+
+    def point_rows(self) -> list[list[float]]:
+        """The points as numbers, px of the images as stored.
+
+        Raises:
+            UsageError: one of them is not four numbers.
+        """
+        return [_four(text) for text in self.points]
+
+
+def _four(text: str) -> list[float]:
+    try:
+        row = [float(part) for part in text.split(",")]
+    except ValueError:
+        row = []
+    if len(row) != 4 or not all(map(math.isfinite, row)):
+        raise UsageError(
+            f"{text!r} is not a pair of points",
+            "--point",
+            "give EM x, EM y, LM x, LM y in px: --point 410,220,133,96.5",
+        )
+    return row
 
 
 def _check(
@@ -90,19 +115,22 @@ def _register(
     em_image = pipeline.Loaded.from_cache(em_read.frame, cache, em_read.planes)
     lm_image = pipeline.Loaded.from_cache(lm_read.frame, cache, lm_read.planes)
     limit_gb = wishes.memory_limit_gb
-    found = pipeline.register_pair(
-        em_image,
-        lm_image,
-        pipeline.Request(
-            engine=wishes.engine,
-            device=wishes.device,
-            pixel_ratio=wishes.pixel_ratio,
-            tolerance=wishes.tolerance,
-            time_limit_s=wishes.time_limit_s,
-            spent_s=time.perf_counter() - started,
-            memory_limit_bytes=None if limit_gb is None else limit_gb * 1e9,
-        ),
+    request = pipeline.Request(
+        engine=wishes.engine,
+        device=wishes.device,
+        pixel_ratio=wishes.pixel_ratio,
+        tolerance=wishes.tolerance,
+        time_limit_s=wishes.time_limit_s,
+        spent_s=time.perf_counter() - started,
+        memory_limit_bytes=None if limit_gb is None else limit_gb * 1e9,
     )
+    if wishes.points:
+        from clemd.placing import register_by_hand
+
+        points = wishes.point_rows()
+        found = register_by_hand(em_image, lm_image, points, request)
+    else:
+        found = pipeline.register_pair(em_image, lm_image, request)
     spent = found.seconds
     found = replace(
         found,

@@ -20,9 +20,11 @@ from ._matrices import (
     translation,
 )
 from ._origins import CENTRE_TO_CORNER, from_corner, outer_corners, rows_first
+from ._points import PointFit, similarity_through
 
 __all__ = [
     "CENTRE_TO_CORNER",
+    "PointFit",
     "PoseParts",
     "apply",
     "as_matrix",
@@ -42,5 +44,6 @@ __all__ = [
     "resizing",
     "rows_first",
     "similarity",
+    "similarity_through",
     "translation",
 ]

@@ -52,6 +52,8 @@ class PosePrior:
     expected: Matrix3 | None = None
     """EM px -> LM px, where something else says that the image lies. It is looked at
     first; if the pixels do not confirm it, everything is searched."""
+    only_expected: bool = False
+    """Nothing else is searched then: what is not there is not wanted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,6 +57,8 @@ def _efforts(
     """What is tried, one after the other, until an answer is accepted."""
     if prior.expected is not None:
         yield CHECK, narrowed(prior, shape)
+        if prior.only_expected:
+            return
     free = replace(prior, expected=None)
     yield QUICK, free
     yield THOROUGH, free
