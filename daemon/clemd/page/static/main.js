@@ -5,6 +5,7 @@ import { Feed } from "./feed.js";
 import { LayerPanel } from "./layers.js";
 import { showFiles, showResults, showWaiting } from "./lists.js";
 import { Marks } from "./marks.js";
+import { Placing } from "./placing.js";
 import { Looks, describe } from "./scene.js";
 import { showActivity, showLine, showNoWebGL, showThermal } from "./status.js";
 import { Store } from "./store.js";
@@ -17,13 +18,14 @@ const feed = new Feed(store);
 const looks = new Looks();
 let chosen = { registration: null, em: null, lm: null };
 let about = null;
-let viewer = null, marks = null, tools = null, panel = null;
+let viewer = null, marks = null, tools = null, panel = null, placing = null;
 
 try {
   viewer = new Viewer(byId("view"), { onChange: refresh, onCursor: showCursor });
   marks = new Marks(byId("marks"), viewer);
   panel = new LayerPanel(viewer, refresh);
   tools = new Tools(viewer, { step, refresh });
+  placing = marks.placing = new Placing(viewer, { ask, changed: () => { drawn = null; refresh(); } });
 } catch (failed) {
   if (!(failed instanceof NoWebGL)) throw failed;
   showNoWebGL(byId("port"));
@@ -32,6 +34,7 @@ try {
 // -- choosing -----------------------------------------------------------------------
 
 function choose(what, { byHand = true } = {}) {
+  if (byHand && placing?.isOn) placing.stop();
   chosen = { registration: null, em: null, lm: null, ...what };
   if (byHand) byId("follow").checked = Boolean(
     chosen.registration && chosen.registration === newest()?.registration_id && byId("follow").checked);
@@ -42,6 +45,7 @@ function choose(what, { byHand = true } = {}) {
 const newest = () => store.registrations.find((one) => one.best !== false) || store.registrations[0];
 
 function follow() {
+  if (placing?.isOn) return;
   if (byId("follow").checked && newest()) chosen = { registration: newest().registration_id, em: null, lm: null };
   else if (!chosen.registration && !chosen.em && !chosen.lm) showLone();
 }
@@ -54,6 +58,7 @@ function showLone() {
 
 /** A better result for the pair on screen replaces it, whatever is being followed. */
 function keepUp(topic, body) {
+  if (placing?.isOn) return; // nothing moves under the operator's hand
   const shown = store.registrations.find((one) => one.registration_id === chosen.registration);
   if (topic === "registration" && chosen.registration === `predicted:${body.em_frame_id}:${body.lm_frame_id}`)
     chosen = { registration: body.registration_id, em: null, lm: null };
@@ -88,6 +93,7 @@ let drawn = null;
 function refresh() {
   about = describe(store, chosen, looks);
   if (panel?.measure(about.scene)) about = describe(store, chosen, looks);
+  if (placing?.isOn) about = placing.scene(about);
   byId("stage").dataset.verdict = about.verdict || "";
   if (viewer) {
     viewer.show(about.scene);
@@ -99,7 +105,8 @@ function refresh() {
   const mark = JSON.stringify([chosen, about.result, store.verbs, store.changed, store.nameOf(about.emFrame), store.nameOf(about.lmFrame)]);
   if (mark === drawn) return; // sliders and late pictures do not change the words
   drawn = mark;
-  showVerdict(about, store, ask);
+  if (placing?.isOn) placing.showCard();
+  else showVerdict(about, store, ask, placing && (() => placing.start(about)));
   showDownloads(about.result);
   if (viewer) showBadge(about);
   document.title = about.verdict ? `${about.verdict} · clemd` : "clemd";

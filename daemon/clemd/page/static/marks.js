@@ -20,6 +20,7 @@ export class Marks {
     this.canvas = canvas;
     this.viewer = viewer;
     this.about = null;
+    this.placing = null;
   }
 
   draw() {
@@ -35,6 +36,7 @@ export class Marks {
     this.drawField(context);
     this.drawCircle(context);
     this.drawGlass(context);
+    if (this.placing?.isOn) this.drawPoints(context);
     this.drawBar();
   }
 
@@ -88,6 +90,25 @@ export class Marks {
     context.strokeText(text, right, y);
     context.fillStyle = "#ffe9a8";
     context.fillText(text, right, y);
+  }
+
+  /** What was clicked in the image that stands upright. */
+  drawPoints(context) {
+    for (const [x, y, n] of this.placing.marks()) {
+      const [sx, sy] = this.viewer.toScreen(x, y);
+      for (const [width, colour] of [[3.5, "rgba(0,0,0,.65)"], [1.5, "#6cb6f2"]]) {
+        context.beginPath();
+        context.arc(sx, sy, 7, 0, 2 * Math.PI);
+        context.moveTo(sx - 11, sy);
+        context.lineTo(sx + 11, sy);
+        context.moveTo(sx, sy - 11);
+        context.lineTo(sx, sy + 11);
+        context.lineWidth = width;
+        context.strokeStyle = colour;
+        context.stroke();
+      }
+      this.label(context, String(n), sx + 20, sy - 8);
+    }
   }
 
   drawGlass(context) {

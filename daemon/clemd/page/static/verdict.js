@@ -52,12 +52,14 @@ function overruled(about) {
   return own && own !== about.verdict ? own : null;
 }
 
-function buttons(about, verbs, ask) {
+function buttons(about, verbs, ask, place) {
   const choices = overruled(about) ? { undo: "Undo" } : VERBS[about.verdict] || {};
   const offered = Object.entries(choices).filter(([verb]) => verbs.includes(verb));
-  if (!offered.length) return null;
-  return h("div.actions", {}, ...offered.map(([verb, words]) =>
-    h("button", { type: "button", data: { verb }, onclick: () => ask(verb, { registration_id: about.result.registration_id }) }, words)));
+  const made = offered.map(([verb, words]) =>
+    h("button", { type: "button", data: { verb }, onclick: () => ask(verb, { registration_id: about.result.registration_id }) }, words));
+  if (place && about.emFrame && about.lmFrame && !overruled(about) && about.verdict !== "predicted" && verbs.includes("place"))
+    made.push(h("button", { type: "button", data: { verb: "place" }, title: "Click the same spots in both images", onclick: place }, "Place by hand"));
+  return made.length ? h("div.actions", {}, ...made) : null;
 }
 
 function warnings(about, store) {
@@ -73,7 +75,7 @@ function warnings(about, store) {
   return list;
 }
 
-function resultCard(about, store, ask) {
+function resultCard(about, store, ask, place) {
   const { result, verdict, found } = about;
   return [
     h(`div.stamp.${verdict}`, {}, sign(verdict), h("div", {}, h("h2", {}, TITLES[verdict] || verdict),
@@ -83,7 +85,7 @@ function resultCard(about, store, ask) {
     ...warnings(about, store),
     found.reasons?.length ? h("ul.reasons", {}, ...found.reasons.map((text) => h("li", {}, text))) : null,
     h("dl", {}, ...figures(about).flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])),
-    buttons(about, store.verbs, ask),
+    buttons(about, store.verbs, ask, place),
     h("p.said", { id: "said", role: "status" }),
   ];
 }
@@ -100,10 +102,10 @@ function loneCard(about, store) {
     h("p", {}, both ? "The overlay appears when its verdict is known." : "This image is paired when its partner is exported."))), h("p.pairing", {}, h("span.name", {}, names))];
 }
 
-export function showVerdict(about, store, ask) {
+export function showVerdict(about, store, ask, place) {
   const said = byId("said")?.textContent || "";
   const same = byId("verdict").dataset.of === (about.result?.registration_id || "");
-  const parts = about.result ? resultCard(about, store, ask) : loneCard(about, store);
+  const parts = about.result ? resultCard(about, store, ask, place) : loneCard(about, store);
   byId("verdict").replaceChildren(...parts.filter(Boolean));
   byId("verdict").dataset.of = about.result?.registration_id || "";
   if (same && byId("said")) byId("said").textContent = said;
@@ -114,13 +116,14 @@ export function showBadge(about) {
   const { verdict, found } = about;
   const badge = byId("badge"), notice = byId("notice");
   const error = errorOf(about);
-  badge.hidden = !verdict;
-  badge.className = verdict || "";
+  badge.hidden = !verdict && !about.byHand;
+  badge.className = verdict || (about.byHand ? "predicted" : "");
   const radius = error && (error.um !== null ? length(error.um) : `${number(error.lmPx, 2)} LM px`);
   const words = { accepted: radius ? `Accepted ± ${radius}` : "Accepted",
     predicted: radius ? `Predicted ± ${radius}, unchecked` : "Predicted, unchecked",
     review: "Review: not confirmed", rejected: "Rejected: not registered" };
-  badge.replaceChildren(...(verdict ? [sign(verdict), h("span", {}, words[verdict] || verdict)] : []));
+  badge.replaceChildren(...(verdict ? [sign(verdict), h("span", {}, words[verdict] || verdict)] : []),
+    ...(about.byHand ? [sign("predicted"), h("span", {}, "By hand, unchecked")] : []));
   notice.hidden = verdict !== "rejected";
   notice.replaceChildren(...(verdict === "rejected" ? [sign("rejected"), h("strong", {}, "Not registered"),
     h("span", {}, (overruled(about) ? "Rejected by the operator." : found.reasons?.[0]) || "No placement could be trusted. The light image is hidden.")] : []));

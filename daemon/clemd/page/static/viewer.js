@@ -9,6 +9,7 @@ const BLINK_MS = 450; // below three flashes a second
 const NEAREST = 64; // CSS px per world px
 const GLASS_RADIUS = 120; // CSS px
 const TILE = 96; // CSS px
+const DRAG = 4; // CSS px: a press that moves less is a click
 
 /** Thrown when this browser cannot draw. */
 export class NoWebGL extends Error {}
@@ -30,6 +31,7 @@ export class Viewer {
     this.split = 0.5;
     this.showLight = false;
     this.cursor = null; // CSS px
+    this.onPick = null; // called with the upright image's px of a click
     this.fitted = true;
     this.prepare();
     canvas.addEventListener("webglcontextlost", (event) => event.preventDefault());
@@ -172,11 +174,11 @@ export class Viewer {
       const box = canvas.getBoundingClientRect();
       return [event.clientX - box.left, event.clientY - box.top];
     };
-    let held = null;
+    let held = null, began = null;
     canvas.addEventListener("pointerdown", (event) => {
       if (event.button !== 0) return;
       canvas.setPointerCapture(event.pointerId);
-      held = place(event);
+      held = began = place(event);
     });
     canvas.addEventListener("pointermove", (event) => {
       const here = place(event);
@@ -184,11 +186,16 @@ export class Viewer {
       if (held) held = here;
       this.point(here);
     });
-    const release = () => { held = null; };
-    canvas.addEventListener("pointerup", release);
+    const release = () => { held = began = null; };
+    canvas.addEventListener("pointerup", (event) => {
+      const here = place(event);
+      const isClick = began && Math.hypot(here[0] - began[0], here[1] - began[1]) < DRAG;
+      release();
+      if (isClick) this.onPick?.(this.toWorld(...here));
+    });
     canvas.addEventListener("pointercancel", release);
     canvas.addEventListener("pointerleave", () => this.point(null));
-    canvas.addEventListener("dblclick", () => this.fit());
+    canvas.addEventListener("dblclick", () => { if (!this.onPick) this.fit(); });
     canvas.addEventListener("wheel", (event) => {
       event.preventDefault();
       const lines = event.deltaMode === 1 ? 30 : 1;
