@@ -170,7 +170,7 @@ def _foretold(images: Images, expected: Matrix3) -> Pose:
     parts = decompose(matrix, middle)
     x, y = apply(matrix, [middle])[0] / max(images.lm.full_shape)
     candidate = Candidate(
-        matrix=matrix,
+        place=lambda: matrix,
         score=0.0,
         rotation_deg=parts.rotation_deg,
         log_scale=math.log(parts.scale),

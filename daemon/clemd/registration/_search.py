@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import scipy.fft
@@ -52,13 +53,18 @@ class Candidate:
 
     score: float
     """Normalised correlation times the square root of the template's area."""
-    matrix: Matrix
-    """EM px as stored -> LM px as stored."""
+    place: Callable[[], Matrix]
+    """Makes `matrix`; of hundreds of candidates few are ever asked."""
     mirrored: bool
     rotation_deg: float
     log_scale: float
     centre: tuple[float, float]
     """Where the EM centre falls, as a fraction of the map's longest side."""
+
+    @property
+    def matrix(self) -> Matrix:
+        """EM px as stored -> LM px as stored."""
+        return self.place()
 
 
 def search(
@@ -94,6 +100,10 @@ def _same_basin(a: Candidate, b: Candidate) -> bool:
         and math.dist(a.centre, b.centre) < 0.05
         and abs(a.log_scale - b.log_scale) < 0.15
     )
+
+
+def _log_scale(matrix: Matrix) -> float:
+    return 0.5 * math.log(abs(float(np.linalg.det(matrix[:2, :2]))))
 
 
 class _Map:
@@ -148,6 +158,8 @@ class _Space:
         )
         self.padded = (rows, columns)
         self.coarse = (rows // 4, columns // 4)
+        # a template at its own scale, told in full px of both images
+        self.log_scale = _log_scale(em.from_full) - _log_scale(lm.from_full)
         self.maps = [_Map(lm, self.padded, mirrored=m) for m in grid.mirrors]
 
     def score(self, scale: float, turns: tuple[float, ...]) -> list[Candidate]:
@@ -251,23 +263,23 @@ class _Space:
         rotation = turn + (180.0 if half else 0.0)
         centre = (self.box - 1) / 2 + self._unwrap(index, half=half)
         x, y = float(centre[0]), float(centre[1])
-        pose = similarity(
+        pose = partial(
+            similarity,
             scale=scale,
             rotation_deg=rotation,
             mirrored=False,
             about=((width - 1) / 2, (height - 1) / 2),
             onto=(x, y),
         )
-        matrix = compose(one.to_full, pose, self.em.from_full)
         longest = max(self.lm.shape)
         if one.mirrored:
             # seen on the map as it is, the pose turns the other way
             rotation, x = -rotation, self.lm.shape[1] - 1 - x
         return Candidate(
             score=score,
-            matrix=matrix,
+            place=lambda: compose(one.to_full, pose(), self.em.from_full),
             mirrored=one.mirrored,
             rotation_deg=rotation,
-            log_scale=0.5 * math.log(abs(float(np.linalg.det(matrix[:2, :2])))),
+            log_scale=math.log(scale) + self.log_scale,
             centre=(x / longest, y / longest),
         )
