@@ -24,6 +24,7 @@ from pydantic import (
 
 from clemd.errors import ProfileError
 from clemd.model import Side
+from clemd.name_patterns import parse_pattern
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
@@ -88,15 +89,42 @@ class RootSettings(_Settings):
         return self
 
 
+class NameRule(_Settings):
+    """Two patterns whose common fields are equal where two files belong together."""
+
+    em: str
+    lm: str
+
+    @model_validator(mode="after")
+    def _comparable(self) -> NameRule:
+        patterns = {}
+        for side, text in (("em", self.em), ("lm", self.lm)):
+            try:
+                patterns[side] = parse_pattern(text)
+            except ValueError as wrong:
+                raise ValueError(f"{side} = {text!r}: {wrong}") from None
+        if not patterns["em"].fields & patterns["lm"].fields - {"version"}:
+            raise ValueError("the two patterns have no field in common to compare")
+        return self
+
+
 class PairingSettings(_Settings):
     """Which EM image belongs to which LM map."""
 
+    ids: tuple[str, ...] = ("sample", "dataset", "stage_label")
+    """What files state about themselves and what must then agree."""
+    names: tuple[NameRule, ...] = ()
+    """What file names say; the first rule that both names match is used."""
     window_h: float = Field(default=72.0, gt=0)
     """Two images further apart in time are not proposed."""
     max_candidates: int = Field(default=2, ge=1, le=8)
-    """LM maps tried per EM image; the verdict chooses."""
-    session_from: Literal["folder", "sample", "none"] = "folder"
-    """What ties images together: first sub-folder, sample name, or nothing."""
+    """LM maps tried at a time per EM image; the verdict chooses."""
+    max_tries: int = Field(default=6, ge=1, le=64)
+    """LM maps tried per EM image altogether, before it waits for better ones."""
+    session_from: Literal["folder", "sample", "name", "time", "none"] = "folder"
+    """What ties images together."""
+    session_gap_h: float = Field(default=6.0, gt=0, le=8760)
+    """For `time`: a pause this long begins a new session."""
 
 
 class RegistrationSettings(_Settings):

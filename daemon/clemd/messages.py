@@ -56,6 +56,8 @@ class PairMessage(Message):
     lm_frame_id: str | None = None
     state: Literal["waiting", "proposed", "registering", "done", "overruled"]
     reasons: tuple[str, ...] = ()
+    doubt: str = ""
+    """Why the files leave open whether the two belong together; empty if sure."""
 
 
 class RegistrationMessage(Message):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, get_args
@@ -12,8 +13,10 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel
 
-from clemd.config import Profile, RootSettings, load_profile
+from clemd.config import NameRule, Profile, RootSettings, load_profile
 from clemd.errors import ProfileError
+from clemd.model import Frame, Modality, Side
+from clemd.pairing import Arrived, State, decide, session_of
 
 PROFILES = Path(__file__).parents[2] / "profiles"
 BAD = sorted((Path(__file__).parent / "bad").glob("*.toml"))
@@ -56,6 +59,7 @@ def sections() -> Iterator[tuple[str, type[BaseModel]]]:
     """(heading in the README, settings) for the profile and each of its tables."""
     yield "Top level", Profile
     yield "`[[roots]]`", RootSettings
+    yield "`[[pairing.names]]`", NameRule
     for name, field in Profile.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(
             field.annotation, BaseModel
@@ -65,10 +69,10 @@ def sections() -> Iterator[tuple[str, type[BaseModel]]]:
 
 def explained(heading: str) -> dict[str, tuple[str, str]]:
     """Key -> (default, meaning) of the table under that heading."""
-    parts = README.split(f"\n## {heading}\n")
+    parts = re.split(rf"\n###? {re.escape(heading)}\n", README)
     assert len(parts) == 2, f"README needs one section {heading}"
     rows = re.findall(
-        r"^\| `(\w+)` \| (.+?) \| (.+) \|$", parts[1].split("\n## ")[0], re.M
+        r"^\| `(\w+)` \| (.+?) \| (.+) \|$", re.split(r"\n###? ", parts[1])[0], re.M
     )
     return {key: (default, meaning) for key, default, meaning in rows}
 
@@ -135,6 +139,10 @@ def used_keys(values: dict[str, Any]) -> Iterator[tuple[str, set[str]]]:
     for name, value in values.items():
         if isinstance(value, dict):
             yield f"`[{name}]`", set(value)
+            for key, tables in value.items():
+                if isinstance(tables, list) and tables and isinstance(tables[0], dict):
+                    for table in tables:
+                        yield f"`[[{name}.{key}]]`", set(table)
         elif isinstance(value, list):
             for table in value:
                 yield f"`[[{name}]]`", set(table)
@@ -155,3 +163,60 @@ def choices_of(annotation: Any) -> list[str]:
     parts = get_args(annotation)
     words = [part for part in parts if isinstance(part, str)]
     return words + [word for part in parts for word in choices_of(part)]
+
+
+def said_of_pairs() -> Iterator[Any]:
+    """(profile, whether they pair, EM file, LM file) of every example in a profile."""
+    for path in sorted(PROFILES.glob("*.toml")):
+        lines = re.findall(
+            r"^# (pairs|apart): em/(.+?) (?:with|and) lm/(.+)$", path.read_text(), re.M
+        )
+        for word, em, lm in lines:
+            yield pytest.param(path, word == "pairs", em, lm, id=f"{path.stem}: {em}")
+
+
+@pytest.mark.parametrize(("path", "together", "em", "lm"), [*said_of_pairs()])
+def test_what_a_profile_says_of_pairs_is_so(
+    path: Path, together: bool, em: str, lm: str
+) -> None:
+    """The names in its head are what an operator will go by."""
+    settings = load_profile(path).pairing
+    frames = {}
+    for side, relative in ((Side.EM, em), (Side.LM, lm)):
+        frame = Frame(
+            path=relative,
+            driver="plain",
+            driver_version="1",
+            modality=Modality.UNKNOWN,
+            shape=(8, 8),
+            dtype="uint8",
+            channels=(),
+        )
+        session, told = session_of(frame, relative.encode(), settings, side=side)
+        frames[side] = Arrived(
+            frame_id=relative,
+            side=side,
+            session=session,
+            told=told,
+            frame=frame,
+            arrived_at=datetime(2026, 3, 12, tzinfo=UTC),
+            relative=relative,
+        )
+
+    found = decide(frames[Side.EM], [frames[Side.LM]], settings)
+
+    assert (found.state is State.TRYING) is together
+    assert found.doubt == "" or not together
+
+
+def test_every_pair_of_instruments_has_a_profile_with_examples() -> None:
+    """A profile whose pairing nobody has tried is a guess."""
+    named = {param.values[0].stem for param in said_of_pairs()}
+
+    assert named >= {
+        "zeiss-sem+zeiss-lsm",
+        "thermo-sem+leica-clsm",
+        "jeol-sem+nikon",
+        "tescan+evident",
+        "demo",
+    }

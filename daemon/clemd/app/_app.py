@@ -43,6 +43,7 @@ from ._house import READ, REGISTER, House
 from ._inbox import Inbox
 from ._intake import Intake
 from ._learning import Learning
+from ._matching import Matching
 from ._registering import Registrar, request_of
 from ._views import Views
 
@@ -169,9 +170,10 @@ class App:
         inbox = self._inbox = Inbox(house)
         request = request_of(registration)
         learning = Learning(house)
-        intake = Intake(house, inbox, learning, request_key=_key_of(request))
+        matching = Matching(house, learning, request_key=_key_of(request))
+        intake = Intake(house, inbox, matching)
         views = Views(house, inbox)
-        commands = Commands(house, intake, views, learning)
+        commands = Commands(house, matching, views, learning)
         views.verbs = list(commands.verbs)
         self._say(house, "starting")
         messenger = await self._open_doors(house, views, commands, closing)
@@ -180,7 +182,8 @@ class App:
         house.heartbeats.expect("intake", limit_s=self.profile.reading.time_limit_s * 3)
         house.heartbeats.expect("registrar", limit_s=registration.time_limit_s + 60)
         registrars = [
-            Registrar(house, one, learning, request=request) for one in executors
+            Registrar(house, one, learning, matching, request=request)
+            for one in executors
         ]
         inbox.start()
         closing.callback(inbox.stop)

@@ -8,14 +8,16 @@ from dataclasses import asdict
 from typing import Any
 
 from clemd.errors import UsageError
-from clemd.messages import PairMessage
-from clemd.model import PairProposal, Verdict, display_name
+from clemd.model import Verdict, display_name
 from clemd.sessions import target
 from clemd.store import NoSuchRecordError
 
+from ._finding import find_frame
 from ._house import House
-from ._intake import Intake
+from ._known import SESSION_KEY
 from ._learning import Learning
+from ._matching import Matching
+from ._overruling import Overruling
 from ._views import Views
 
 
@@ -23,11 +25,12 @@ class Commands:
     """Verbs of the page and the bus; each is checked, kept and announced."""
 
     def __init__(
-        self, house: House, intake: Intake, views: Views, learning: Learning
+        self, house: House, matching: Matching, views: Views, learning: Learning
     ) -> None:
         self._house = house
         self._learning = learning
-        self._intake = intake
+        self._matching = matching
+        self._overruling = Overruling(house, learning, matching)
         self._views = views
         self.verbs: dict[str, Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]] = {
             "status": self._status,
@@ -35,6 +38,8 @@ class Commands:
             "reject": self._reject,
             "undo": self._undo,
             "pair": self._pair,
+            "unpair": self._unpair,
+            "session": self._session,
             "retry": self._retry,
             "target": self._target,
         }
@@ -93,6 +98,7 @@ class Commands:
                 self._learning.learn(changed)
             else:
                 self._learning.unlearn(changed, f"{by} says: {changed.verdict.value}")
+            self._matching.consider(row.em_frame_id)
             for other in store.registrations(em_frame_id=row.em_frame_id):
                 store.announce(
                     store.registration_message(other.id), session=row.session
@@ -101,34 +107,53 @@ class Commands:
         return {"registration_id": row.id, "verdict": changed.verdict.value}
 
     async def _pair(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        em = self._house.store.frame(_text(arguments, "em_frame_id"))
-        lm = self._house.store.frame(_text(arguments, "lm_frame_id"))
-        if (em.side, lm.side) != ("em", "lm"):
-            raise UsageError(
-                "a pair is one EM and one LM frame",
-                f"{em.side}, {lm.side}",
-                "swap them",
-            )
-        reasons = ("put together by the operator",)
+        """Put an image on a map; with `belongs` false, keep it off that map."""
+        em, lm = self._frames(arguments)
+        belongs = arguments.get("belongs", True)
+        if type(belongs) is not bool:
+            raise UsageError("belongs is not true or false", repr(belongs), "leave out")
         with self._house.store.transaction():
-            pair_id = self._house.store.add_pair(
-                PairProposal(
-                    em_frame_id=em.id, lm_frame_id=lm.id, score=100.0, reasons=reasons
-                )
-            )
-            self._house.store.announce(
-                PairMessage(
-                    pair_id=pair_id,
-                    em_frame_id=em.id,
-                    lm_frame_id=lm.id,
-                    state="proposed",
-                    reasons=reasons,
-                ),
-                session=em.session,
-            )
-            job_id = self._intake.enqueue_registration(pair_id)
+            if belongs:
+                pair_id, job_id = self._overruling.choose(em, lm)
+                answer: dict[str, Any] = {"pair_id": pair_id, "job_id": job_id}
+            else:
+                answer = {"pair_id": self._overruling.forbid(em, lm)}
         self._house.committed()
-        return {"pair_id": pair_id, "job_id": job_id}
+        return answer
+
+    async def _unpair(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Take back what a person said about an image: the rules hold again."""
+        em = find_frame(self._house.store, _text(arguments, "em_frame_id"), "em")
+        with self._house.store.transaction():
+            self._overruling.release(em)
+            newest = self._house.store.decisions(em)[0]
+        self._house.committed()
+        return {"em_frame_id": em, "state": newest.state}
+
+    async def _session(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """From now on every file belongs to this session; null ends that."""
+        name = arguments.get("name")
+        if name is not None and not (
+            isinstance(name, str) and name.strip() and name.isprintable()
+        ):
+            raise UsageError("name is not a name", repr(name), "give text, or null")
+        name = None if name is None else name.strip()[:200]
+        store = self._house.store
+        before = store.meta(SESSION_KEY)
+        with store.transaction():
+            if before is not None and before != name:
+                store.set_session_state(before, "closed")
+            if name is not None:
+                store.note_session(name)
+                store.set_session_state(name, "open")
+            store.keep_meta(SESSION_KEY, name)
+        return {"session": name, "before": before}
+
+    def _frames(self, arguments: dict[str, Any]) -> tuple[str, str]:
+        store = self._house.store
+        em = find_frame(store, _text(arguments, "em_frame_id"), "em")
+        lm = find_frame(store, _text(arguments, "lm_frame_id"), "lm")
+        return em, lm
 
     async def _retry(self, arguments: dict[str, Any]) -> dict[str, Any]:
         job_id = arguments.get("job_id")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from datetime import datetime
 
 import structlog
 
@@ -15,15 +14,14 @@ from clemd.errors import (
     TransientError,
 )
 from clemd.jobs import Lease
-from clemd.messages import FrameMessage, PairMessage
-from clemd.model import Frame, PairProposal, Side, display_name
-from clemd.pairing import Arrived, propose, session_of, waiting_reason
+from clemd.messages import FrameMessage
+from clemd.model import display_name
 from clemd.reading import ReadRequest, ReadResult, to_contract
-from clemd.store import FileRow, FrameRow
+from clemd.store import FileRow
 
-from ._house import READ, REGISTER, House
+from ._house import READ, House
 from ._inbox import Inbox
-from ._learning import Learning
+from ._matching import Matching
 
 CHANGED_WAIT_S = 0.5
 NO_READER_WAIT_S = 5.0
@@ -33,14 +31,10 @@ _log = structlog.get_logger(__name__)
 class Intake:
     """One file at a time, from settled to paired."""
 
-    def __init__(
-        self, house: House, inbox: Inbox, learning: Learning, *, request_key: str
-    ) -> None:
+    def __init__(self, house: House, inbox: Inbox, matching: Matching) -> None:
         self._house = house
         self._inbox = inbox
-        self._learning = learning
-        self._request_key = request_key
-        """Names the registration parameters: other parameters are other work."""
+        self._matching = matching
         self._roots = {root.name: root for root in house.profile.roots}
         self._incomplete_since: dict[tuple[int, int], float] = {}
 
@@ -149,8 +143,8 @@ class Intake:
                 f"{root.name!r} in the profile",
             )
             return
-        session = session_of(frame, row.relative, house.profile.pairing)
         with house.store.transaction():
+            session = self._matching.known.session_for(frame, row, side)
             house.store.set_file_state(
                 row.id, "read", content_sha256=frame.content_sha256
             )
@@ -172,7 +166,7 @@ class Intake:
                 ),
                 session=session,
             )
-            self._pair(house.store.frame(frame_id))
+            self._matching.came(frame_id)
             house.queue.finish(lease)
         house.metrics.files_read.inc()
         house.committed()
@@ -185,74 +179,3 @@ class Intake:
             shape=frame.shape,
             seconds=round(result.seconds, 3),
         )
-
-    def _pair(self, row: FrameRow) -> None:
-        """Put a new frame beside its likely partners, or say why it waits."""
-        house = self._house
-        new = _arrived(row)
-        others = [
-            _arrived(other)
-            for other in house.store.frames(session=row.session)
-            if other.id != row.id
-        ]
-        proposals = propose(new, others, house.profile.pairing)
-        if new.side is Side.LM:
-            proposals = [p for p in proposals if not self._is_placed(p)]
-        for proposal in proposals:
-            self._propose(proposal, row.session)
-        if not proposals:
-            everything = [_arrived(o) for o in house.store.frames() if o.id != row.id]
-            house.store.announce(
-                PairMessage(
-                    em_frame_id=row.id if new.side is Side.EM else None,
-                    lm_frame_id=row.id if new.side is Side.LM else None,
-                    state="waiting",
-                    reasons=(waiting_reason(new, everything, house.profile.pairing),),
-                ),
-                session=row.session,
-            )
-
-    def _is_placed(self, proposal: PairProposal) -> bool:
-        """An EM image that has an accepted overlay is not laid on every new map."""
-        best = self._house.store.registrations(
-            em_frame_id=proposal.em_frame_id, best_only=True, limit=1
-        )
-        return bool(best) and best[0].verdict.value == "accepted"
-
-    def _propose(self, proposal: PairProposal, session: str) -> None:
-        store = self._house.store
-        pair_id = store.add_pair(proposal)
-        store.announce(
-            PairMessage(
-                pair_id=pair_id,
-                em_frame_id=proposal.em_frame_id,
-                lm_frame_id=proposal.lm_frame_id,
-                state="proposed",
-                reasons=proposal.reasons,
-            ),
-            session=session,
-        )
-        em, lm = (store.frame(i) for i in (proposal.em_frame_id, proposal.lm_frame_id))
-        self._learning.announce(em, lm)
-        self.enqueue_registration(pair_id)
-
-    def enqueue_registration(self, pair_id: str) -> int:
-        """Queue the registration of one pair; the same work only once."""
-        self._house.metrics.jobs_queued.inc()
-        return self._house.queue.enqueue(
-            REGISTER,
-            f"register:{pair_id}:{self._request_key}",
-            {"pair_id": pair_id},
-            priority=10,
-        )
-
-
-def _arrived(row: FrameRow) -> Arrived:
-    frame: Frame = row.frame
-    return Arrived(
-        frame_id=row.id,
-        side=Side(row.side),
-        session=row.session,
-        frame=frame,
-        arrived_at=datetime.fromisoformat(row.created_at),
-    )

@@ -69,6 +69,21 @@ class Learning:
             _log.warning("cannot_foretell", em=em.frame.path, reason=str(failed))
             return "the session's numbers cannot be used"
 
+    def share_on(self, em: FrameRow, lm: FrameRow) -> float | None:
+        """Share of the image that lies on the map, by the stage; None if unknown."""
+        sighting = _sighting(em) if self._enabled else None
+        if sighting is None:
+            return None
+        try:
+            for name in dict.fromkeys((em.session, lm.session)):
+                session = self.session(name, lm.id)
+                share = session.share_on(sighting, lm.frame.shape)
+                if share is not None:
+                    return share
+        except NUMERICAL:
+            return None
+        return None
+
     def announce(self, em: FrameRow, lm: FrameRow) -> bool:
         """Foretell the image to everyone; False where there is nothing to foretell."""
         found = self.foretold(em, lm)

@@ -22,6 +22,8 @@ from clemd.store import FrameRow, PairRow, RegistrationRow
 
 from ._house import EXPORT, REGISTER, House
 from ._learning import Learning
+from ._matching import Matching
+from ._overruling import Overruling
 
 HOT_DELAY_S = 5.0
 RETRY_S = 2.0
@@ -39,11 +41,14 @@ class Registrar:
         house: House,
         executor: Executor,
         learning: Learning,
+        matching: Matching,
         *,
         request: dict[str, Any],
     ) -> None:
         self._house = house
         self._learning = learning
+        self._matching = matching
+        self._overruling = Overruling(house, learning, matching)
         self._executor = executor
         self._request = request
         self._running: Lease | None = None
@@ -97,6 +102,10 @@ class Registrar:
     async def _register(self, lease: Lease) -> None:
         house = self._house
         pair = house.store.pair(lease.payload["pair_id"])
+        if pair.state == "overruled":  # while it waited for its turn
+            house.queue.finish(lease)
+            house.committed()
+            return
         em, lm = (
             house.store.frame(pair.em_frame_id),
             house.store.frame(pair.lm_frame_id),
@@ -195,7 +204,10 @@ class Registrar:
                 job_key=lease.key,
                 outputs=outputs,
             )
-            store.set_pair_state(pair.id, "done")
+            pair = store.pair(pair.id)
+            overruled = pair.state == "overruled"
+            if not overruled:
+                store.set_pair_state(pair.id, "done")
             if added:
                 self._learning.learn(store.registration(registration_id))
                 self._announce_results(pair, registration_id, before, em.session)
@@ -205,6 +217,10 @@ class Registrar:
                     {"registration_id": registration_id},
                     priority=1,
                 )
+            if overruled:  # while it was being registered
+                self._overruling.set_aside(pair)
+            else:
+                self._matching.consider(pair.em_frame_id)
             house.queue.finish(lease)
         house.metrics.jobs_done.inc()
         age_s = time.time() - store.file(em.file_id).modified_ns / 1e9
@@ -318,6 +334,8 @@ class Registrar:
                     "done",
                     [f"set aside after {lease.attempt} attempts: {reason}"],
                 )
+                pair = house.store.pair(lease.payload["pair_id"])
+                self._matching.consider(pair.em_frame_id)
         house.metrics.jobs_failed.inc()
         house.committed()
         _log.warning("job_failed", job=lease.job_id, kind=lease.kind, reason=reason)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from clemd.errors import UsageError
 
-WHATS = ("heat", "pipeline", "registration", "sessions", "train-verdict")
+WHATS = ("heat", "pairing", "pipeline", "registration", "sessions", "train-verdict")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +64,10 @@ def run_bench(
         from ._heat import run_heat
 
         return run_heat(trials, seed, as_json)
+    if what == "pairing":
+        from ._pairing import run_pairing
+
+        return run_pairing(trials, seed, as_json=as_json)
     if what == "sessions":
         from ._sessions import run_sessions
 

@@ -72,10 +72,18 @@ class Patient:
     """A daemon holds the state folder."""
 
 
-def examine(profile_file: Path | None, state: Path, *, as_json: bool) -> int:
+def examine(
+    profile_file: Path | None,
+    state: Path,
+    *,
+    as_json: bool,
+    sample: Path | None = None,
+) -> int:
     """Print every finding; 0 if none fails, else 2."""
     configure_logging("ERROR", json=False)
     findings = list(_findings(profile_file, state))
+    if sample is not None:
+        findings += _of_sample(profile_file, sample)
     is_ok = not any(finding.level == FAIL for finding in findings)
     if as_json:
         shown = {
@@ -115,6 +123,16 @@ def _findings(profile_file: Path | None, state: Path) -> Iterator[Finding]:
             yield Finding(
                 level=WARN, what=what, value=f"could not be looked at: {failed}"
             )
+
+
+def _of_sample(profile_file: Path | None, sample: Path) -> Iterator[Finding]:
+    from ._doctor_sample import sample_findings
+
+    try:
+        profile = Profile() if profile_file is None else load_profile(profile_file)
+    except ProfileError:  # said before
+        return
+    yield from sample_findings(profile, sample)
 
 
 def _python(_: Patient) -> Iterator[Finding]:

@@ -7,20 +7,31 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from clemd.errors import UsageError
 from clemd.reading import to_contract
 from clemd.supervising import configure_logging
 
 from ._reading import read_files
 
 
-def inspect_file(file: Path, *, as_json: bool, verbose: bool) -> int:
+def inspect_file(
+    file: Path, *, as_json: bool, verbose: bool, as_ome: bool = False
+) -> int:
     """Print what `file` says about itself.
 
     Raises:
         RefusedFileError: it cannot be read.
+        UsageError: two forms at once.
     """
     configure_logging("DEBUG" if verbose else "ERROR", json=False)
+    if as_ome and as_json:
+        raise UsageError("--ome and --json at once", "", "choose one of them")
     (result,) = read_files([file], None, want_pixels=True)
+    if as_ome:
+        from clemd.exporting import describe_frame
+
+        sys.stdout.write(describe_frame(result.frame, name=file.name) + "\n")
+        return 0
     facts = to_contract(result.frame)
     sys.stdout.write(json.dumps(facts) + "\n" if as_json else _in_words(file, facts))
     return 0

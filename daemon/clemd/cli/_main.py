@@ -138,13 +138,28 @@ def register(
 @app.command()
 def inspect(
     file: Annotated[Path, typer.Argument(help="Image file.")],
+    ome: Annotated[bool, typer.Option("--ome", help="As OME-XML.")] = False,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> int:
     """Show what a file says about itself, warnings included."""
     from ._inspect import inspect_file
 
-    return inspect_file(file, as_json=as_json, verbose=verbose)
+    return inspect_file(file, as_json=as_json, verbose=verbose, as_ome=ome)
+
+
+@app.command()
+def convert(
+    file: Annotated[Path, typer.Argument(help="Image file.")],
+    out: Annotated[Path, typer.Argument(help="OME-TIFF to write.")],
+    force: Annotated[bool, typer.Option(help="Replace a file of that name.")] = False,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> int:
+    """Write a file as a tiled, pyramidal OME-TIFF that other programs open."""
+    from ._convert import convert_file
+
+    return convert_file(file, out, force=force, as_json=as_json, verbose=verbose)
 
 
 @app.command()
@@ -211,6 +226,38 @@ def show(
 
 
 @app.command()
+def pair(
+    em: Annotated[str, typer.Argument(help="ID or file name of the EM image.")],
+    lm: Annotated[str, typer.Argument(help="ID or file name of the LM map.")] = "",
+    never: Annotated[bool, typer.Option(help="They do not belong together.")] = False,
+    undo: Annotated[
+        bool, typer.Option(help="Leave the EM image to the rules again.")
+    ] = False,
+    state: State = None,
+    as_json: Json = False,
+) -> int:
+    """Overrule which map an EM image belongs to."""
+    from ._pair import pair_frames
+
+    return pair_frames(
+        em, lm, state or default_state(), never=never, undo=undo, as_json=as_json
+    )
+
+
+@app.command()
+def session(
+    name: Annotated[str, typer.Argument(help="Name of the session.")] = "",
+    end: Annotated[bool, typer.Option(help="End the one that runs.")] = False,
+    state: State = None,
+    as_json: Json = False,
+) -> int:
+    """Begin a session: every new file belongs to it until it is ended."""
+    from ._pair import name_session
+
+    return name_session(name, state or default_state(), end=end, as_json=as_json)
+
+
+@app.command()
 def replay(
     result: Annotated[str, typer.Argument(help="ID of the result.")],
     state: State = None,
@@ -253,20 +300,26 @@ def export(
 @app.command()
 def doctor(
     profile: ProfileFile = None,
+    sample: Annotated[
+        Path | None,
+        typer.Option(help="Folder with a few exported files: does the profile fit?"),
+    ] = None,
     state: State = None,
     as_json: Json = False,
 ) -> int:
     """Is this machine ready? Each finding comes with its mend."""
     from ._doctor import examine
 
-    return examine(profile, state or default_state(), as_json=as_json)
+    return examine(profile, state or default_state(), as_json=as_json, sample=sample)
 
 
 @app.command()
 def bench(
     what: Annotated[
         str,
-        typer.Argument(help="heat, pipeline, registration, sessions or train-verdict"),
+        typer.Argument(
+            help="heat, pairing, pipeline, registration, sessions, train-verdict"
+        ),
     ],
     trials: Annotated[
         int, typer.Option(help="Trials of each tier and each kind of negative.")

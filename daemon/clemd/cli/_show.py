@@ -9,7 +9,7 @@ from typing import Any
 
 from clemd.errors import UsageError
 from clemd.model import to_dict
-from clemd.store import NoSuchRecordError, Reader
+from clemd.store import FrameRow, NoSuchRecordError, Reader
 from clemd.supervising import configure_logging
 
 
@@ -60,6 +60,7 @@ def _result(reader: Reader, record_id: str) -> dict[str, Any]:
         "is_best": row.is_best,
         "created_at": row.created_at,
         "paired_because": list(reader.pair(row.pair_id).reasons),
+        "pairing": _pairing(reader, reader.frame(row.em_frame_id)),
         "foretold": None if foretold is None else json.loads(foretold.text),
         "taught_its_session": link is not None,
         "registration": row.registration.to_contract(),
@@ -76,9 +77,35 @@ def _frame(reader: Reader, record_id: str) -> dict[str, Any]:
         "side": row.side,
         "session": row.session,
         "frame": to_dict(row.frame),
+        "pairing": _pairing(reader, row),
         "pairs": [
             {"id": p.id, "state": p.state, "because": list(p.reasons)}
             for p in reader.pairs(em_frame_id=em, lm_frame_id=lm)
+        ],
+    }
+
+
+def _pairing(reader: Reader, row: FrameRow) -> dict[str, Any] | None:
+    """What holds about its partner, and how that came about."""
+    story = reader.decisions(row.id)
+    if not story:
+        return None
+    newest = story[0]
+    partner = newest.partner_id and reader.frame(newest.partner_id).frame.path
+    return {
+        "state": newest.state,
+        "partner_id": newest.partner_id,
+        "partner_file": partner,
+        "doubt": newest.doubt,
+        "because": list(newest.reasons),
+        "left_out": [
+            f"{reader.frame(frame_id).frame.path}: {reason}"
+            for frame_id, reason in newest.left_out.items()
+        ],
+        "since": newest.created_at,
+        "before": [
+            f"{one.created_at} {one.state}: {'; '.join(one.reasons)}"
+            for one in story[1:20]
         ],
     }
 
@@ -92,6 +119,7 @@ def _pair(reader: Reader, record_id: str) -> dict[str, Any]:
         "lm_file": reader.frame(row.lm_frame_id).frame.path,
         "state": row.state,
         "paired_because": list(row.reasons),
+        "pairing": _pairing(reader, reader.frame(row.em_frame_id)),
         "results": [
             {"id": r.id, "verdict": r.verdict.value}
             for r in reader.registrations(pair_id=row.id)

@@ -164,32 +164,26 @@ def _job(job: JobRow) -> dict[str, Any]:
 
 
 def _unpaired(reader: Reader, frames: list[FrameRow]) -> Iterator[dict[str, Any]]:
-    """Frames that lie in no pair, each with what was last said about it."""
+    """Frames that wait for a partner, each with what it waits for."""
     paired = {
         frame_id
         for pair in reader.pairs(limit=ALL)
+        if pair.state != "overruled"
         for frame_id in (pair.em_frame_id, pair.lm_frame_id)
     }
-    alone = [row for row in frames if row.id not in paired]
-    reasons = _waiting_reasons(reader) if alone else {}
-    for row in alone:
+    newest = {row.frame_id: row for row in reader.newest_decisions()}
+    for row in frames:
+        said = newest.get(row.id)
+        waits = said is not None and said.state in {"waiting", "exhausted"}
+        if row.id in paired and not (waits and row.side == "em"):
+            continue
         yield {
             "frame_id": row.id,
             "file": _name(row),
             "side": row.side,
             "session": display_name(row.session),
-            "reason": reasons.get(row.id, "no partner has arrived yet"),
+            "reason": said.reasons[0] if said else "no partner has arrived yet",
         }
-
-
-def _waiting_reasons(reader: Reader) -> dict[str, str]:
-    reasons: dict[str, str] = {}
-    for row in reader.outbox_after(0, ALL, topic="pair"):
-        body = json.loads(row.body)
-        frame_id = body["em_frame_id"] or body["lm_frame_id"]
-        if body["state"] == "waiting" and body["reasons"]:
-            reasons[frame_id] = body["reasons"][0]
-    return reasons
 
 
 def _result(reader: Reader, row: RegistrationRow) -> dict[str, Any]:

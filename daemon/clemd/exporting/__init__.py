@@ -8,8 +8,10 @@ from ._bigwarp import write_bigwarp
 from ._context import Colour, LightLayer, PairContext, PixelUm, Plane
 from ._dialect import Dialect, Need
 from ._dialects import DIALECTS
+from ._frame_ome import describe_frame
 from ._itk import write_itk
 from ._layer import LayerFacts, write_layer
+from ._ome_tiff import write_ome_tiff
 from ._outline import write_outline
 from ._overlay import write_overlay
 from ._preview import write_checkerboard, write_preview
@@ -32,11 +34,13 @@ __all__ = [
     "Plane",
     "Stage",
     "Target",
+    "describe_frame",
     "describe_transform",
     "write_bigwarp",
     "write_checkerboard",
     "write_itk",
     "write_layer",
+    "write_ome_tiff",
     "write_outline",
     "write_overlay",
     "write_preview",

@@ -105,6 +105,9 @@ class Frame:
     instrument: str | None = None
     sample: str | None = None
     session: str | None = None
+    ids: dict[str, str] = field(default_factory=dict)
+    """What the file says it belongs to: `project`, `dataset`, `stage_label`, and the
+    keys of its annotations in lower case, letters and digits only."""
     info_bar_rows: int = 0
     """Rows at the bottom that are not specimen; masked, never cropped."""
     content_sha256: str = ""

@@ -1,11 +1,23 @@
 """Which EM image belongs to which LM map, with a reason for every decision."""
 
-from ._proposing import (
-    Arrived,
-    metadata_ratio,
-    propose,
-    session_of,
-    waiting_reason,
-)
+from ._arrived import UNKNOWN, Arrived, Told, name_fields, session_of
+from ._candidates import LeftOut, several_specimens
+from ._clues import StageShare, metadata_ratio
+from ._deciding import Decision, State, decide
+from ._doubting import Tried
 
-__all__ = ["Arrived", "metadata_ratio", "propose", "session_of", "waiting_reason"]
+__all__ = [
+    "UNKNOWN",
+    "Arrived",
+    "Decision",
+    "LeftOut",
+    "StageShare",
+    "State",
+    "Told",
+    "Tried",
+    "decide",
+    "metadata_ratio",
+    "name_fields",
+    "session_of",
+    "several_specimens",
+]

@@ -22,6 +22,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+import numpy as np
+
 from clemd.geometry import as_rows
 
 from ._estimate import Estimate, Noise
@@ -36,6 +38,8 @@ USEFUL_RADIUS = 0.25
 """A prediction whose error may be a larger share of the field helps nobody."""
 SHARE_ON_MAP = 0.5
 """Of the image, on the map, or it belongs to another one."""
+GRID = 9
+"""Points of the image, each way, that are asked whether they lie on a map."""
 
 
 class Standing(StrEnum):
@@ -135,6 +139,25 @@ class Session:
                 "pixels",
             ),
         )
+
+    def share_on(self, sighting: Sighting, lm_shape: tuple[int, int]) -> float | None:
+        """Share of the image that lies on the map, by the stage; None if unknown."""
+        epoch = self._epoch_for(sighting)
+        if epoch is None or self.former is not None or not epoch.estimate.speaks:
+            return None
+        expected = epoch.estimate.expected(sighting)
+        if not epoch.estimate.radius_lm_px(sighting).p95 <= max(lm_shape) / 4:
+            return None
+        height, width = sighting.shape
+        across, down = np.meshgrid(
+            np.linspace(0, width - 1, GRID), np.linspace(0, height - 1, GRID)
+        )
+        x, y, depth = expected.matrix @ np.stack(
+            [across.ravel(), down.ravel(), np.ones(across.size)]
+        )
+        x, y = x / depth, y / depth
+        on = (x >= 0) & (x < lm_shape[1]) & (y >= 0) & (y < lm_shape[0])
+        return float(on.mean())
 
     def doubts(self, sighting: Sighting, observed: Observed) -> Contradiction | None:
         """Test a result before it is published; None where nothing speaks against."""

@@ -9,6 +9,7 @@ from ._errors import (
 )
 from ._mounts import REMOTE_TYPES, filesystem_type
 from ._rows import (
+    DecisionRow,
     FileRow,
     FrameRow,
     LinkRow,
@@ -25,6 +26,7 @@ from ._store import Reader, Store
 
 __all__ = [
     "REMOTE_TYPES",
+    "DecisionRow",
     "DiskFullError",
     "FileRow",
     "FrameRow",

@@ -81,6 +81,17 @@ class FrameQueries(FileQueries):
         )
         return [_frame_row(row) for row in rows]
 
+    def frame_ids(self, side: str, limit: int) -> list[str]:
+        """Ids of one side's newest frames whose pixels still exist, newest first."""
+        rows = self._all(
+            "SELECT frames.id FROM frames JOIN files ON files.id = frames.file_id "
+            "AND files.revision = frames.revision WHERE frames.side = ? "
+            "ORDER BY frames.created_at DESC, frames.rowid DESC LIMIT ?",
+            side,
+            limit,
+        )
+        return [row["id"] for row in rows]
+
     def sessions(self, *, limit: int = 200) -> list[SessionRow]:
         """Sessions, the newest first."""
         rows = self._all(

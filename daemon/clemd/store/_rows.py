@@ -78,6 +78,22 @@ class PairRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionRow:
+    """What was decided about one frame's partner, and why."""
+
+    id: int
+    frame_id: str
+    state: str
+    partner_id: str | None
+    doubt: str
+    """Why it may be wrong; empty where it is sure."""
+    reasons: tuple[str, ...]
+    left_out: dict[str, str]
+    """Frames that are not tried -> why not."""
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RegistrationRow:
     """One result and where it stands among those of its EM frame."""
 

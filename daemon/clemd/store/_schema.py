@@ -154,6 +154,19 @@ _SESSION_TRANSFORMS = (
         PRIMARY KEY (em_frame_id, lm_frame_id))""",
 )
 
+_PAIRING_DECISIONS = (
+    """CREATE TABLE decisions (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        frame_id TEXT NOT NULL REFERENCES frames (id),
+        state TEXT NOT NULL,
+        partner_id TEXT,              -- the map it belongs to, as far as is known
+        doubt TEXT NOT NULL,
+        reasons TEXT NOT NULL,
+        left_out TEXT NOT NULL,
+        created_at TEXT NOT NULL)""",
+    """CREATE INDEX decisions_by_frame ON decisions (frame_id, id)""",
+)
+
 
 def _statements(*statements: str) -> Callable[[Database], None]:
     def apply(database: Database) -> None:
@@ -167,6 +180,7 @@ _STEPS = {
     "0001_first": _FIRST,
     "0002_operator_verdicts": _OPERATOR_VERDICTS,
     "0003_session_transforms": _SESSION_TRANSFORMS,
+    "0004_pairing_decisions": _PAIRING_DECISIONS,
 }
 VERSIONS = tuple(_STEPS)
 """Names of all migrations, oldest first."""

@@ -106,6 +106,7 @@ def state(tmp_path: Path) -> Path:
     store.announce(
         PairMessage(em_frame_id=alone, state="waiting", reasons=("no LM map yet",))
     )
+    store.add_decision(alone, "waiting", reasons=("no LM map yet",))
     for raw, kind, reason in (
         (b"late\n.tif", "waiting", "bytes 10..99 are missing"),
         (b"\xff.doc", "refused", "not an image"),

@@ -118,6 +118,46 @@ def hints(root: Element) -> dict[str, str]:
     return found
 
 
+def ids(root: Element, image: Element) -> dict[str, str]:
+    """What this image belongs to: what refers to it, where references are written."""
+    found: dict[str, str] = {}
+    wanted = {ref.get("ID") for ref in children(image, "AnnotationRef")}
+    for annotation in root.iter("MapAnnotation"):
+        if wanted and annotation.get("ID") not in wanted:
+            continue
+        for entry in list(annotation.iter("M"))[:200]:
+            key = "".join(c for c in clean(entry.get("K"), 80).lower() if c.isalnum())
+            value = clean(entry.get("V") or entry.text)
+            if key and value:
+                found.setdefault(key, value)
+    datasets = _referring(root, "Dataset", "ImageRef", image)
+    projects = [
+        project
+        for dataset in datasets
+        for project in _referring(root, "Project", "DatasetRef", dataset)
+    ]
+    for key, elements in (("project", projects), ("dataset", datasets)):
+        names = [clean(e.get("Name")) for e in elements]
+        if any(names):
+            found[key] = next(n for n in names if n)
+    for label in children(image, "StageLabel"):
+        if name := clean(label.get("Name")):
+            found.setdefault("stage_label", name)
+    return found
+
+
+def _referring(
+    root: Element, tag: str, reference: str, target: Element
+) -> list[Element]:
+    """Elements that refer to `target`; a lone one that refers to nothing counts."""
+    every = list(children(root, tag))
+    named = [
+        e for e in every if target.get("ID") in {r.get("ID") for r in e.iter(reference)}
+    ]
+    alone = len(every) == 1 and not any(True for _ in every[0].iter(reference))
+    return named or (every if alone else [])
+
+
 def map_entries(root: Element) -> Iterator[tuple[str, str]]:
     """Key and value of every map annotation, at most 200."""
     entries = (m for a in root.iter("MapAnnotation") for m in a.iter("M"))

@@ -140,6 +140,7 @@ class OmeTiffDriver:
             instrument=_facts.instrument(root),
             sample=hints.get("sample"),
             session=hints.get("session"),
+            ids=_facts.ids(root, image),
             extra={
                 **dict(pair for pair in _facts.map_entries(root) if all(pair)),
                 **cleaned({"image_name": image.get("Name")}),
