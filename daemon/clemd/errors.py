@@ -84,5 +84,9 @@ class LeaseLostError(ClemdError):
     """Raised when a job is finished by a worker that no longer owns it."""
 
 
+class StoppedError(TransientError):
+    """Raised at a breathing point when the job is to stop there; it may begin anew."""
+
+
 class SensorLostError(TransientError):
     """Raised when a temperature sensor stops answering."""

@@ -127,6 +127,7 @@ def register_pair(
     from clemd.registration import (
         EngineContext,
         Limits,
+        breathing_within,
         engine_named,
         resolve_device,
     )
@@ -137,10 +138,7 @@ def register_pair(
         started_s=began_s,
     )
 
-    def hold(stage: str) -> None:
-        limits.check(stage)
-        breathe(stage)
-
+    hold = breathing_within(limits, breathe)
     ratio = request.pixel_ratio or metadata_ratio(em.frame, lm.frame)
     device = resolve_device(request.device)
     engine = engine_named(request.engine)

@@ -24,6 +24,7 @@ from clemd.store import FileRow, FrameRow
 from ._house import READ, REGISTER, House
 from ._inbox import Inbox
 from ._learning import Learning
+from ._urgency import NEW
 
 CHANGED_WAIT_S = 0.5
 NO_READER_WAIT_S = 5.0
@@ -236,14 +237,18 @@ class Intake:
         self._learning.announce(em, lm)
         self.enqueue_registration(pair_id)
 
+    def key_of(self, pair_id: str) -> str:
+        """Names the work: this pair with these parameters."""
+        return f"register:{pair_id}:{self._request_key}"
+
     def enqueue_registration(self, pair_id: str) -> int:
         """Queue the registration of one pair; the same work only once."""
         self._house.metrics.jobs_queued.inc()
         return self._house.queue.enqueue(
             REGISTER,
-            f"register:{pair_id}:{self._request_key}",
+            self.key_of(pair_id),
             {"pair_id": pair_id},
-            priority=10,
+            priority=NEW,
         )
 
 

@@ -3,9 +3,12 @@
 from ._atomic import atomic_write, clean_leftovers
 from ._executor import (
     Executor,
+    Gate,
     LocalExecutor,
     WorkerFailedError,
     WorkerLostError,
+    WorkerStoppedError,
+    open_gate,
 )
 from ._owner import boot_id, boottime_s, owner_is_alive, owner_name
 from ._queue import JobQueue
@@ -14,16 +17,19 @@ from ._rows import STATES, JobRow, Lease
 __all__ = [
     "STATES",
     "Executor",
+    "Gate",
     "JobQueue",
     "JobRow",
     "Lease",
     "LocalExecutor",
     "WorkerFailedError",
     "WorkerLostError",
+    "WorkerStoppedError",
     "atomic_write",
     "boot_id",
     "boottime_s",
     "clean_leftovers",
+    "open_gate",
     "owner_is_alive",
     "owner_name",
 ]

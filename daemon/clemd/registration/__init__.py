@@ -8,6 +8,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from ._engine import Engine, EngineContext
 from ._engines import engine_named, resolve_device
-from ._limits import Limits
+from ._limits import Limits, breathing_within
 
-__all__ = ["Engine", "EngineContext", "Limits", "engine_named", "resolve_device"]
+__all__ = [
+    "Engine",
+    "EngineContext",
+    "Limits",
+    "breathing_within",
+    "engine_named",
+    "resolve_device",
+]

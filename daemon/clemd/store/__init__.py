@@ -11,6 +11,7 @@ from ._mounts import REMOTE_TYPES, filesystem_type
 from ._rows import (
     FileRow,
     FrameRow,
+    JobSpan,
     LinkRow,
     OutboxRow,
     PairRow,
@@ -28,6 +29,7 @@ __all__ = [
     "DiskFullError",
     "FileRow",
     "FrameRow",
+    "JobSpan",
     "LinkRow",
     "NoSuchRecordError",
     "OutboxRow",

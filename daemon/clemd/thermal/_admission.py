@@ -58,7 +58,9 @@ def _unseen(job: ThermalJob, seen: Outlook) -> ThermalDecision:
     duty = seen.blind_duty
     if duty >= 1.0:
         return _go(seen, job, 1.0, f"starts now: {why}, and not guarded here")
-    if duty >= LEAST_DUTY[job.priority]:
+    is_out_of_patience = job.waited_s >= PATIENCE_S[job.priority]
+    has_no_other = duty > 0 and not seen.limits.has_cpu and is_out_of_patience
+    if duty >= LEAST_DUTY[job.priority] or has_no_other:
         said = f"starts at {duty:.0%} of full speed: {why}"
         return _go(seen, job, duty, said)
     if seen.limits.has_cpu:
