@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -28,7 +29,8 @@ def write_trace(path: Path, *points: tuple[float, float]) -> Path:
     """A recording through these (second, °C), a line a second."""
     times_s, values_c = zip(*points, strict=True)
     seconds = np.arange(0, times_s[-1] + 1)
-    rows = np.interp(seconds, times_s, values_c)
+    # a thermometer that never moves is not believed
+    rows = np.interp(seconds, times_s, values_c) + 0.4 * np.sin(1.7 * seconds)
     lines = [f"{s:.0f},{v:.1f}" for s, v in zip(seconds, rows, strict=True)]
     path.write_text("\n".join(["t_s,temperature_c", *lines]) + "\n")
     return path
@@ -111,7 +113,7 @@ def test_a_job_on_a_hot_device_waits_and_says_why_and_how_long(hot_day: HotDay) 
 
     assert hot_day.results_while_hot == 0
     assert job["kind"] == "register"
-    assert "the device is hot (91 °C, limit 85 °C)" in job["reason"]
+    assert re.search(r"the device is hot \(9[01] °C, limit 85 °C\)", job["reason"])
     assert job["reason"].startswith("waits")
     assert job["attempts"] == 0
     assert hot_day.status["thermal"]["state"] == "hot"
@@ -156,7 +158,7 @@ def test_history_has_the_heat_and_the_jobs_after_it(hot_day: HotDay) -> None:
     rows = hot_day.daemon.ask(lambda r: r.thermal_history(LONG_AGO))
     done = [span for span in spans(hot_day.daemon) if span.outcome == "done"]
 
-    assert max(row.temperature_c for row in rows) == 91
+    assert max(row.temperature_c for row in rows) > 90
     assert {row.state for row in rows} >= {"hot", "cool"}
     assert all(0 <= row.duty <= 1 for row in rows)
     assert len(done) == len(hot_day.truth)
@@ -177,7 +179,7 @@ def test_metrics_and_the_page_have_it_too(hot_day: HotDay) -> None:
     assert b'clemd_thermal_state{state="hot"} 0.0' in text
     assert b"clemd_jobs_deferred_total" in text
     assert heat["hot_c"] == 85
-    assert max(r["temperature_c"] for r in heat["readings"]) == 91
+    assert max(r["temperature_c"] for r in heat["readings"]) > 90
     assert len(heat["jobs"]) == len(hot_day.truth)
 
 

@@ -49,7 +49,9 @@ class Holding:
             return
         with self._house.store.transaction():
             self._house.queue.hold(job.id, decision.sentence)
-            self.announce(job, "deferred", decision.sentence, wait_s=decision.wait_s)
+            self.announce(
+                job, "deferred", decision.sentence, wait_s=_estimate(decision)
+            )
         if is_new:
             self._house.metrics.jobs_deferred.inc()
             _log.info("job_put_off", job=job.id, reason=decision.sentence)
@@ -151,7 +153,7 @@ class Holding:
             if why is None:
                 self.announce(lease, "leased")
             else:
-                self.announce(lease, "deferred", sentence, wait_s=why.wait_s)
+                self.announce(lease, "deferred", sentence, wait_s=_estimate(why))
         self._house.committed()
 
     def _should_tell(self, job_id: int, sentence: str, *, is_new: bool) -> bool:
@@ -168,6 +170,11 @@ class Holding:
             return False
         decision = self._house.guard.decide(job)
         return decision.admission is not Admission.DEFER
+
+
+def _estimate(decision: ThermalDecision) -> float | None:
+    """Seconds until the job may start, where somebody knows."""
+    return decision.wait_s if decision.is_estimate else None
 
 
 async def run_in_turn(

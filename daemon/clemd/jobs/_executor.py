@@ -194,12 +194,12 @@ class LocalExecutor:
                 raise OSError("the worker closed its pipe")
             answer: dict[str, Any] = json.loads(line)
             if "breath" in answer:
-                stage, asked_s = str(answer["breath"]), loop.time()
+                stage, due_s = str(answer["breath"]), limit.when() or loop.time()
+                left_s = due_s - loop.time()
+                limit.reschedule(None)
                 beat(stage)
                 goes_on = await gate(stage)
-                due_s = limit.when()
-                if due_s is not None:
-                    limit.reschedule(due_s + loop.time() - asked_s)
+                limit.reschedule(loop.time() + left_s)
                 writer.write(json.dumps({"go": goes_on}).encode() + b"\n")
                 await writer.drain()
             elif "beat" in answer:

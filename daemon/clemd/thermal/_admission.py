@@ -139,6 +139,7 @@ def _wait(
         sentence=said,
         duty=0.0,
         wait_s=wait_s if wait_s is not None or is_pause else ASK_AGAIN_S,
+        is_estimate=wait_s is not None,
         peak_c=seen.forecast.highest_c if seen.temperature_c is not None else None,
     )
 
