@@ -238,6 +238,7 @@ class Registrar:
                     priority=LATER,
                 )
             house.queue.finish(lease)
+            self._hold.announce(lease, "done")
         house.metrics.jobs_done.inc()
         age_s = time.time() - store.file(em.file_id).modified_ns / 1e9
         if 0 <= age_s < 3600:
