@@ -80,6 +80,11 @@ class DeviceError(TransientError):
     """Raised when the computing device failed; the worker must be recycled."""
 
 
+class WrongResultError(DeviceError):
+    """Raised when a device has computed something that is not so: nothing of it is
+    published, and the device is set aside."""
+
+
 class LeaseLostError(ClemdError):
     """Raised when a job is finished by a worker that no longer owns it."""
 
