@@ -81,8 +81,7 @@ class DeviceError(TransientError):
 
 
 class WrongResultError(DeviceError):
-    """Raised when a device has computed something that is not so: nothing of it is
-    published, and the device is set aside."""
+    """Raised when a device has computed what is not so: nothing of it is published."""
 
 
 class LeaseLostError(ClemdError):

@@ -153,6 +153,8 @@ class ThermalMessage(Message):
     """Share of the time that a job may work now, 0..1."""
     wish: Literal["allow", "pause"] | None = None
     """The operator's word, while it holds."""
+    set_aside: str = ""
+    """Why the device does not work at all: it has computed something wrong."""
     wish_until: str | None = None
     """When it ends by itself (UTC)."""
 

@@ -121,6 +121,9 @@ def register_pair(
     """Lay one EM image on one LM map.
 
     A pair that cannot be registered comes back `rejected` with the reason.
+
+    Raises:
+        WrongResultError: the device has computed something that is not so.
     """
     started = time.perf_counter()
     began_s = time.monotonic() - request.spent_s
@@ -129,6 +132,7 @@ def register_pair(
         Limits,
         breathing_within,
         engine_named,
+        recheck,
         resolve_device,
     )
 
@@ -182,6 +186,7 @@ def register_pair(
                 breathe=hold,
             ),
         )
+        found = recheck(em_image, lm_image, found)
     except RegistrationRefusedError as refused:
         return Registration(
             verdict=Verdict.REJECTED,

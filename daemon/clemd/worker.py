@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
-from clemd.errors import ClemdError, StoppedError
+from clemd.errors import ClemdError, StoppedError, WrongResultError
 from clemd.geometry import as_matrix, as_rows
 from clemd.model import Frame, Registration, from_json, to_dict
 from clemd.supervising import configure_logging
@@ -51,6 +51,8 @@ def _serve(task: dict[str, Any], answers: TextIO) -> None:
         done = TASKS[task["kind"]](task, tell)
     except FileNotFoundError as gone:
         tell({"failed": f"missing: {Path(str(gone.filename)).name}"})
+    except WrongResultError as wrong:
+        tell({"wrong": str(wrong), "recycle": True})
     except StoppedError as stopped:
         tell({"stopped": str(stopped)})
     except ClemdError as failed:
@@ -160,10 +162,20 @@ def _warm(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
     return {"device": resolve_device(task["device"])}
 
 
+def _known(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
+    """A registration whose answer is known."""
+    from clemd.registration import EngineContext, check_known_answer
+
+    device = task["device"]
+    context = EngineContext(device=device, breathe=Breathing(tell, device=device))
+    return {"seconds": check_known_answer(context).seconds.total}
+
+
 TASKS: dict[str, Callable[[dict[str, Any], Tell], dict[str, Any]]] = {
     "register": _register,
     "export": _export,
     "layers": _layers,
+    "known": _known,
     "warm": _warm,
 }
 

@@ -14,6 +14,7 @@ import secrets
 import sys
 import time
 import uuid
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ from ._learning import Learning
 from ._registering import Registrar, request_of
 from ._views import Views
 
+WORKER = (sys.executable, "-m", "clemd.worker")
 LEASE_S = 60.0
 CACHE_BYTES = 20 << 30
 PRUNE_EVERY_S = 600.0
@@ -54,7 +56,7 @@ _log = structlog.get_logger(__name__)
 
 
 class App:
-    """One daemon on one state folder.
+    """One daemon on one state folder; `worker` is the argv of its workers.
 
     Raises (from `run`):
         ProfileError: a root is missing.
@@ -63,8 +65,11 @@ class App:
         StoreDamagedError: the database failed; start again and it is verified.
     """
 
-    def __init__(self, profile: Profile, state: Path) -> None:
+    def __init__(
+        self, profile: Profile, state: Path, *, worker: Sequence[str] = WORKER
+    ) -> None:
         self.profile = profile
+        self._worker = tuple(worker)
         self.state_folder = state.resolve()
         self.page_url = ""
         self.started = asyncio.Event()
@@ -156,9 +161,8 @@ class App:
         environment = {"OMP_WAIT_POLICY": "PASSIVE", "MALLOC_ARENA_MAX": "2"}
         if registration.threads is not None:
             environment["CLEMD_THREADS"] = str(registration.threads)
-        command = [sys.executable, "-m", "clemd.worker"]
         executors = [
-            LocalExecutor(command, environment=environment)
+            LocalExecutor(self._worker, environment=environment)
             for _ in range(registration.workers)
         ]
         self._executor = executors[0]
@@ -318,6 +322,8 @@ async def _warm(house: House, executor: LocalExecutor, device: str) -> None:
             _log.info("device", name=answer["device"], sensor=house.monitor.sensor_name)
     except ClemdError as failed:
         _log.warning("worker_not_warm", reason=str(failed))
+        house.guard.is_known = True  # as far as anybody can say
+    house.committed()
     await asyncio.Event().wait()
 
 

@@ -21,6 +21,7 @@ from clemd.thermal import (
     choose_sensor,
 )
 
+from ._trust import Trust
 from ._urgency import rank_of
 
 _FIRST_WORK_S = 10.0
@@ -62,6 +63,9 @@ class Guard:
         self.device = "cpu"
         known = None if device == "auto" else device
         self.monitor = self._monitor(known)
+        self.trust = self._trust_in(self.device)
+        self.is_known = False
+        """The worker has said where it computes."""
         self._retired: list[ThermalMonitor] = []
         self._on_device: list[AtWork] = []
         self._held_since_s: float | None = None
@@ -94,9 +98,11 @@ class Guard:
 
     def serve_on(self, device: str) -> bool:
         """The worker says where it computes; True where another was expected."""
+        self.is_known = True
         if device.partition(":")[0] == self.device.partition(":")[0]:
             self.device = device
             return False
+        self.trust = self._trust_in(device)
         if self._settings.trace is not None:  # it plays on, whatever it stands for
             self.device, self.monitor = device, self.monitor.on(device)
             return True
@@ -122,6 +128,10 @@ class Guard:
         self.device = device
         return ThermalMonitor(sensor, self._settings, self._clock, device=device)
 
+    def _trust_in(self, device: str) -> Trust:
+        every_s = 60.0 * self._settings.known_answer_min
+        return Trust(every_s=every_s, is_cpu=device == "cpu")
+
     # before a job
 
     def decide(self, job: JobRow) -> ThermalDecision:
@@ -131,6 +141,12 @@ class Guard:
     def decide_for(self, rank: Priority, *, waited_s: float) -> ThermalDecision:
         """The same for a job that has waited so long."""
         now_s = self._clock()
+        if not self.trust.may_work(now_s):
+            return ThermalDecision(
+                admission=Admission.CPU,
+                state=self.governor.acting,
+                sentence=f"runs on the CPU: {self.device} is set aside",
+            )
         decision = self.governor.decide(
             ThermalJob(priority=rank, work_s=self.work_s, waited_s=waited_s), now_s
         )
@@ -185,6 +201,23 @@ class Guard:
     def _others_go_on(self) -> None:
         if any(job.is_working for job in self._on_device):
             self.governor.goes_on(self._clock())
+
+    # its arithmetic
+
+    def owes_proof(self) -> bool:
+        """The device must give the known answer before the next job."""
+        now_s = self._clock()
+        return self.trust.owes_proof(now_s) and self.trust.may_work(now_s)
+
+    def proved(self) -> bool:
+        """It has; True where it was set aside until now."""
+        was_aside = bool(self.trust.set_aside)
+        self.trust.prove(self._clock())
+        return was_aside
+
+    def ban(self, reason: str) -> float:
+        """It has computed something wrong; seconds until it may try to prove itself."""
+        return self.trust.ban(reason, self._clock())
 
     # the operator
 

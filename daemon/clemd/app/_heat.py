@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from clemd.messages import ThermalMessage
+from clemd.model import ThermalState
 from clemd.thermal import ThermalLook, ThermalMonitor, ThermalSample
 
 from ._house import House
@@ -29,7 +30,7 @@ class HeatWatch:
     def __init__(self, house: House) -> None:
         self._house = house
         self._kept_s = -HISTORY_EVERY_S
-        self._had_wish = False
+        self._told = (False, False)
         self._slowed_s = 0.0
         self._asked: asyncio.Task[tuple[ThermalMonitor, ThermalLook]] | None = None
         self.sample: ThermalSample | None = None
@@ -49,10 +50,12 @@ class HeatWatch:
         if monitor is not self._house.monitor:
             return  # the worker has named another device meanwhile
         sample = self.sample = monitor.take(look)
+        if sample.acting is ThermalState.HOT:
+            self._house.guard.trust.doubt()  # it must prove itself before it works
         self._count(sample)
         has_wish = self._house.guard.wish() is not None
-        if sample.changed or has_wish is not self._had_wish:
-            self._had_wish = has_wish
+        is_aside = bool(self._house.guard.trust.set_aside)
+        if sample.changed or (has_wish, is_aside) != self._told:
             self.tell()
         elif self._is_due(sample):
             self._keep(sample)
@@ -63,7 +66,7 @@ class HeatWatch:
         if sample is None:
             return
         wish = house.guard.wish()
-        self._had_wish = wish is not None
+        self._told = (wish is not None, bool(house.guard.trust.set_aside))
         with house.store.transaction():
             self._keep(sample)
             house.store.announce(
@@ -75,6 +78,7 @@ class HeatWatch:
                         "limit_c": house.monitor.limits.hot_c,
                         "reason": self.reason(),
                         "duty": sample.duty,
+                        "set_aside": house.guard.trust.set_aside,
                         "wish": None if wish is None else wish[0].wish.value,
                         "wish_until": None if wish is None else _moment(wish[1]),
                     }
@@ -86,6 +90,9 @@ class HeatWatch:
     def reason(self) -> str:
         """Why the state is what it is, the operator's word included."""
         said = [] if self.sample is None else [self.sample.reason]
+        aside = self._house.guard.trust.set_aside
+        if aside:
+            said.append(f"{self._house.guard.device} is set aside: {aside}")
         wish = self._house.guard.wish()
         if wish is not None:
             until = f"until {_moment(wish[1])[11:16]} UTC"

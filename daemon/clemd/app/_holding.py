@@ -11,9 +11,16 @@ from typing import Any
 
 import structlog
 
-from clemd.jobs import Executor, JobRow, Lease, WorkerStoppedError
+from clemd.jobs import (
+    Executor,
+    JobRow,
+    Lease,
+    WorkerFailedError,
+    WorkerLostError,
+    WorkerStoppedError,
+)
 from clemd.messages import JobMessage
-from clemd.thermal import Admission, ThermalDecision
+from clemd.thermal import Admission, Priority, ThermalDecision
 
 from ._house import REGISTER, House
 from ._turn import Turn
@@ -21,6 +28,7 @@ from ._urgency import rank_of
 
 TELL_EVERY_S = 5.0
 """A reason with a temperature in it changes every second."""
+PROOF_LIMIT_S = 60.0
 _log = structlog.get_logger(__name__)
 
 
@@ -119,6 +127,42 @@ class Holding:
                 highest_c=spent.highest_c,
                 outcome=spent.outcome,
             )
+
+    async def prove(self, executor: Executor, *, beat: Callable[[str], None]) -> None:
+        """Ask the device for the answer that is known; who fails is set aside."""
+        house = self._house
+        turn = Turn(
+            guard=house.guard,
+            clock=house.clock,
+            is_guarded=True,
+            rank=Priority.NEXT,
+            beat=lambda: beat(""),
+            tell=lambda _why: None,
+            has_rival=lambda: False,
+        )
+        task = {"kind": "known", "device": house.guard.device}
+        try:
+            await run_in_turn(executor, task, turn, limit_s=PROOF_LIMIT_S, beat=beat)
+        except WorkerStoppedError:
+            return  # heat: the next job asks again
+        except (WorkerLostError, WorkerFailedError) as failed:
+            self.ban(str(failed))
+        else:
+            if house.guard.proved():
+                _log.info("device_back", device=house.guard.device)
+        finally:
+            turn.end()
+
+    def ban(self, reason: str) -> None:
+        """The device is set aside for a while; `HeatWatch` tells at its next look."""
+        lasts_s = self._house.guard.ban(reason)
+        self._house.metrics.devices_set_aside.inc()
+        _log.error(
+            "device_set_aside",
+            device=self._house.guard.device,
+            reason=reason,
+            seconds=lasts_s,
+        )
 
     def announce(
         self,

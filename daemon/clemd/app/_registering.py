@@ -21,6 +21,7 @@ from clemd.jobs import (
     WorkerFailedError,
     WorkerLostError,
     WorkerStoppedError,
+    WorkerWrongError,
 )
 from clemd.messages import PairMessage
 from clemd.model import (
@@ -33,7 +34,7 @@ from clemd.model import (
 )
 from clemd.reading import ReadRequest
 from clemd.store import FrameRow, PairRow, RegistrationRow
-from clemd.thermal import Admission, ThermalDecision
+from clemd.thermal import Admission, Priority, ThermalDecision
 
 from ._holding import Holding, run_in_turn
 from ._house import EXPORT, REGISTER, House
@@ -70,8 +71,11 @@ class Registrar:
         while True:
             self._house.heartbeats.beat("registrar")
             job = self._house.queue.peek([REGISTER])
-            if job is not None and await self._start(job):
-                continue
+            if self._house.guard.is_known:
+                if job is not None and await self._start(job):
+                    continue
+                if job is None and await self._prove_idle():
+                    continue
             if not await self._serve_file():
                 await self._house.wait_for_work(1.0)
 
@@ -81,10 +85,23 @@ class Registrar:
         if decision.admission is Admission.DEFER:
             self._hold.put_off(job, decision)
             return False
+        if decision.may_start and self._house.guard.owes_proof():
+            await self._hold.prove(self._executor, beat=self._beat)
+            return True
         lease = self._house.queue.claim([REGISTER])
         if lease is None:
             return False
         await self._serve(lease, decision)
+        return True
+
+    async def _prove_idle(self) -> bool:
+        """Ask for the known answer while nobody waits for anything."""
+        guard = self._house.guard
+        if not guard.owes_proof():
+            return False
+        if not guard.decide_for(Priority.AGAIN, waited_s=0.0).may_start:
+            return False
+        await self._hold.prove(self._executor, beat=self._beat)
         return True
 
     async def _serve_file(self) -> bool:
@@ -111,12 +128,23 @@ class Registrar:
             _log.warning("lease_lost", job=lease.job_id, reason=str(lost))
         except WorkerStoppedError as stopped:
             self._hold.put_back(lease, str(stopped))
+        except WorkerWrongError as wrong:
+            self._distrust(lease, str(wrong))
         except (WorkerLostError, WorkerFailedError) as failed:
+            self._house.guard.trust.doubt()
             self._fail(lease, str(failed))
         except ClemdError as failed:
             self._fail(lease, str(failed))
         finally:
             self._running = None
+
+    def _distrust(self, lease: Lease, reason: str) -> None:
+        """The result is withheld, and the job repeated where it can be believed."""
+        if self._house.guard.is_on_cpu:
+            self._fail(lease, reason)
+            return
+        self._hold.ban(reason)
+        self._hold.put_back(lease, f"repeated on the CPU: {reason}")
 
     def _beat(self, _stage: str) -> None:
         """The worker breathes: the lease goes on, the watchdog sees progress."""

@@ -8,6 +8,7 @@ from ._executor import (
     WorkerFailedError,
     WorkerLostError,
     WorkerStoppedError,
+    WorkerWrongError,
     open_gate,
 )
 from ._owner import boot_id, boottime_s, owner_is_alive, owner_name
@@ -25,6 +26,7 @@ __all__ = [
     "WorkerFailedError",
     "WorkerLostError",
     "WorkerStoppedError",
+    "WorkerWrongError",
     "atomic_write",
     "boot_id",
     "boottime_s",

@@ -2,8 +2,8 @@
 
 The worker speaks JSON lines: it is sent one task, answers any number of
 `{"beat": stage}` and `{"breath": stage}`, and then one `{"done": ...}`,
-`{"failed": ...}` or `{"stopped": stage}`. After a breath it stands still until it is
-told `{"go": true}` to go on or `{"go": false}` to stop there.
+`{"failed": ...}`, `{"wrong": ...}` or `{"stopped": stage}`. After a breath it stands
+still until it is told `{"go": true}` to go on or `{"go": false}` to stop there.
 It is started on first use, kept warm, and replaced after a crash, a time limit, a
 device failure or a number of jobs. The supervisor never imports what it runs.
 """
@@ -31,6 +31,10 @@ class WorkerLostError(TransientError):
 
 class WorkerFailedError(TransientError):
     """Raised when a worker reports a failure of its own or of its device."""
+
+
+class WorkerWrongError(WorkerFailedError):
+    """Raised when the worker's device has computed something that is not so."""
 
 
 class WorkerStoppedError(TransientError):
@@ -62,6 +66,7 @@ class Executor(Protocol):
         Raises:
             WorkerLostError: the worker died or overran `limit_s`.
             WorkerFailedError: it says that it could not.
+            WorkerWrongError: its device is not to be trusted.
             WorkerStoppedError: the gate had it stopped; the worker is well.
         """
         ...
@@ -141,6 +146,8 @@ class LocalExecutor:
                 ) from failed
             if answer.get("recycle") or child.served >= self._jobs_per_worker:
                 await self._kill()
+        if "wrong" in answer:
+            raise WorkerWrongError(str(answer["wrong"]))
         if "failed" in answer:
             raise WorkerFailedError(str(answer["failed"]))
         if "stopped" in answer:

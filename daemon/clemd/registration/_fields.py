@@ -67,7 +67,7 @@ def field_of(
     layers = np.stack([cv2.resize(a, size, interpolation=area) for a in image.layers])
     valid = cv2.resize(image.mask.astype(np.float32), size, interpolation=area) > 0.99
     z = double_angle(
-        torch.from_numpy(layers).to(device, dtype),
+        torch.from_numpy(layers).to(dtype).to(device),
         torch.from_numpy(valid).to(device),
         SIGMA_PX * math.sqrt(smooth),
         RHO_PX * smooth,

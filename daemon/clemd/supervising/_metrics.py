@@ -62,6 +62,9 @@ class Metrics:
         self.jobs_on_cpu = self._counter(
             "jobs_moved_to_cpu", "Jobs that ran on the CPU instead of the device"
         )
+        self.devices_set_aside = self._counter(
+            "device_set_aside", "Times that the device computed something wrong"
+        )
         self.queue_depth = self._gauge("queue_depth", "Jobs that wait or run")
         self.free_bytes = self._gauge("free_bytes", "Free space of the state folder")
         self.last_byte_to_result_s = Histogram(
