@@ -160,6 +160,8 @@ class ThermalSettings(_Settings):
     warm_c: float = Field(default=75.0, gt=0, lt=120)
     hot_c: float = Field(default=85.0, gt=0, lt=120)
     period_s: Seconds = 1.0
+    known_answer_min: float = Field(default=30.0, gt=0, le=1440)
+    """Minutes after which a device other than the CPU must prove itself again."""
     trace: Path | None = None
     """A recorded temperature trace, played instead of a sensor."""
 

@@ -80,8 +80,16 @@ class DeviceError(TransientError):
     """Raised when the computing device failed; the worker must be recycled."""
 
 
+class WrongResultError(DeviceError):
+    """Raised when a device has computed what is not so: nothing of it is published."""
+
+
 class LeaseLostError(ClemdError):
     """Raised when a job is finished by a worker that no longer owns it."""
+
+
+class StoppedError(TransientError):
+    """Raised at a breathing point when the job is to stop there; it may begin anew."""
 
 
 class SensorLostError(TransientError):

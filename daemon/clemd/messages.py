@@ -137,10 +137,13 @@ class JobMessage(Message):
     state: Literal["queued", "leased", "done", "failed", "deferred", "poisoned"]
     subject: str = ""
     reason: str = ""
+    """Why it waits, where it runs, or what went wrong."""
+    wait_s: float | None = None
+    """Of a deferred job: estimated seconds until it may go on; None = unknown."""
 
 
 class ThermalMessage(Message):
-    """The thermal state changed."""
+    """The thermal state or the operator's word about it changed."""
 
     topic: Literal["thermal"] = "thermal"
     state: str
@@ -148,6 +151,14 @@ class ThermalMessage(Message):
     temperature_c: float | None = None
     limit_c: float | None = None
     reason: str = ""
+    duty: float | None = None
+    """Share of the time that a job may work now, 0..1."""
+    wish: Literal["allow", "pause"] | None = None
+    """The operator's word, while it holds."""
+    set_aside: str = ""
+    """Why the device does not work at all: it has computed something wrong."""
+    wish_until: str | None = None
+    """When it ends by itself (UTC)."""
 
 
 class StatusMessage(Message):

@@ -123,13 +123,18 @@ def register_pair(
     """Lay one EM image on one LM map.
 
     A pair that cannot be registered comes back `rejected` with the reason.
+
+    Raises:
+        WrongResultError: the device has computed something that is not so.
     """
     started = time.perf_counter()
     began_s = time.monotonic() - request.spent_s
     from clemd.registration import (
         EngineContext,
         Limits,
+        breathing_within,
         engine_named,
+        recheck,
         resolve_device,
     )
 
@@ -139,10 +144,7 @@ def register_pair(
         started_s=began_s,
     )
 
-    def hold(stage: str) -> None:
-        limits.check(stage)
-        breathe(stage)
-
+    hold = breathing_within(limits, breathe)
     ratio = request.pixel_ratio or metadata_ratio(em.frame, lm.frame)
     device = resolve_device(request.device)
     engine = engine_named(request.engine)
@@ -187,6 +189,7 @@ def register_pair(
                 breathe=hold,
             ),
         )
+        found = recheck(em_image, lm_image, found)
     except RegistrationRefusedError as refused:
         return Registration(
             verdict=Verdict.REJECTED,

@@ -13,12 +13,13 @@ import os
 import select
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
-from clemd.errors import ClemdError
+from clemd.errors import ClemdError, StoppedError, WrongResultError
 from clemd.geometry import as_matrix, as_rows
 from clemd.model import Frame, Registration, from_json, to_dict
 from clemd.supervising import configure_logging
@@ -36,7 +37,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     configure_logging(os.environ.get("CLEMD_LOG", "INFO"), json=True)
     _set_threads(os.environ.get("CLEMD_THREADS"))
-    for line in sys.stdin:
+    for line in iter(sys.stdin.readline, ""):
         _serve(json.loads(line), answers)
     return 0
 
@@ -50,6 +51,10 @@ def _serve(task: dict[str, Any], answers: TextIO) -> None:
         done = TASKS[task["kind"]](task, tell)
     except FileNotFoundError as gone:
         tell({"failed": f"missing: {Path(str(gone.filename)).name}"})
+    except WrongResultError as wrong:
+        tell({"wrong": str(wrong), "recycle": True})
+    except StoppedError as stopped:
+        tell({"stopped": str(stopped)})
     except ClemdError as failed:
         tell({"failed": str(failed), "recycle": True})
     except Exception as failed:  # noqa: BLE001 - the supervisor must hear of it
@@ -59,6 +64,47 @@ def _serve(task: dict[str, Any], answers: TextIO) -> None:
         tell({"failed": f"{type(failed).__name__}: {failed}", "recycle": True})
     else:
         tell({"done": done})
+
+
+class Breathing:
+    """Stands still at a breathing point until the supervisor says go.
+
+    Points that follow each other more closely than `EVERY_S` are passed: asking takes
+    a turn of the supervisor's loop.
+    """
+
+    EVERY_S = 0.2
+
+    def __init__(self, tell: Tell, *, device: str = "cpu") -> None:
+        self._tell = tell
+        self._may_queue = device != "cpu"
+        self._went_s = time.monotonic()
+
+    def __call__(self, stage: str) -> None:
+        """Ask, and wait for the answer.
+
+        Raises:
+            StoppedError: the job is to stop here.
+        """
+        if time.monotonic() - self._went_s < self.EVERY_S:
+            return
+        if self._may_queue:
+            _finish_queued_work()
+        self._tell({"breath": stage})
+        line = sys.stdin.readline()
+        if not line:
+            raise SystemExit(1)  # the supervisor has gone
+        if not json.loads(line)["go"]:
+            raise StoppedError(stage)
+        self._went_s = time.monotonic()
+
+
+def _finish_queued_work() -> None:
+    """A GPU that still works off its queue does not rest."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
 
 
 def _register(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
@@ -71,7 +117,7 @@ def _register(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
     if request.expected is not None:
         request = replace(request, expected=as_rows(as_matrix(request.expected)))
     found = register_cut_out(em, _parents(task)) or pipeline.register_pair(
-        em, lm, request, breathe=lambda stage: tell({"beat": stage})
+        em, lm, request, breathe=Breathing(tell, device=request.device)
     )
     tell({"beat": "output"})
     pipeline.write_layers(cache, lm)
@@ -116,10 +162,20 @@ def _warm(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
     return {"device": resolve_device(task["device"])}
 
 
+def _known(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
+    """A registration whose answer is known."""
+    from clemd.registration import EngineContext, check_known_answer
+
+    device = task["device"]
+    context = EngineContext(device=device, breathe=Breathing(tell, device=device))
+    return {"seconds": check_known_answer(context).seconds.total}
+
+
 TASKS: dict[str, Callable[[dict[str, Any], Tell], dict[str, Any]]] = {
     "register": _register,
     "export": _export,
     "layers": _layers,
+    "known": _known,
     "warm": _warm,
 }
 

@@ -71,6 +71,7 @@ class World:
     state: dict[str, Any] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    timeline: dict[str, Any] = field(default_factory=dict)
 
     def snapshot(self) -> dict[str, Any]:
         """The state, at the newest row."""
@@ -100,6 +101,10 @@ class World:
     def temperature(self, since_s: float) -> list[Any]:
         """Readings."""
         return []
+
+    def heat(self, since_s: float) -> dict[str, Any]:
+        """The timeline that the test wants."""
+        return self.timeline
 
     async def command(self, verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """Note it; decline one verb."""

@@ -14,6 +14,7 @@ import secrets
 import sys
 import time
 import uuid
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -30,15 +31,16 @@ from clemd.jobs import (
     clean_leftovers,
     owner_name,
 )
-from clemd.messages import StatusMessage, ThermalMessage
+from clemd.messages import StatusMessage
 from clemd.page import PageServer
 from clemd.publishing import Bus, Peer
 from clemd.reading import ReaderPool
 from clemd.store import Store
 from clemd.supervising import Heartbeats, Metrics, Notifier, StopSignal, pulse
-from clemd.thermal import ThermalMonitor, choose_sensor
 
 from ._commands import Commands
+from ._guarding import Guard
+from ._heat import HeatWatch
 from ._house import READ, REGISTER, House
 from ._inbox import Inbox
 from ._intake import Intake
@@ -47,16 +49,15 @@ from ._matching import Matching
 from ._registering import Registrar, request_of
 from ._views import Views
 
+WORKER = (sys.executable, "-m", "clemd.worker")
 LEASE_S = 60.0
 CACHE_BYTES = 20 << 30
-HISTORY_EVERY_S = 5.0
-"""Readings are looked at every second, kept more rarely: each one is a disk flush."""
 PRUNE_EVERY_S = 600.0
 _log = structlog.get_logger(__name__)
 
 
 class App:
-    """One daemon on one state folder.
+    """One daemon on one state folder; `worker` is the argv of its workers.
 
     Raises (from `run`):
         ProfileError: a root is missing.
@@ -65,8 +66,11 @@ class App:
         StoreDamagedError: the database failed; start again and it is verified.
     """
 
-    def __init__(self, profile: Profile, state: Path) -> None:
+    def __init__(
+        self, profile: Profile, state: Path, *, worker: Sequence[str] = WORKER
+    ) -> None:
         self.profile = profile
+        self._worker = tuple(worker)
         self.state_folder = state.resolve()
         self.page_url = ""
         self.started = asyncio.Event()
@@ -133,11 +137,10 @@ class App:
             cache=self.state_folder / "cache",
         )
         closing.push_async_callback(reader.close)
-        sensor = choose_sensor(
-            self.profile.thermal, load_drivers("clemd.sensors"), time.monotonic
+        guard = Guard.of(
+            self.profile, tuple(load_drivers("clemd.sensors")), time.monotonic
         )
-        monitor = ThermalMonitor(sensor, self.profile.thermal, time.monotonic)
-        closing.callback(monitor.close)
+        closing.callback(guard.close)
         self._house = House(
             profile=self.profile,
             state=self.state_folder,
@@ -145,7 +148,7 @@ class App:
             store=store,
             queue=queue,
             reader=reader,
-            monitor=monitor,
+            guard=guard,
             metrics=Metrics(),
             heartbeats=Heartbeats(time.monotonic),
             stop=self.stop,
@@ -159,9 +162,8 @@ class App:
         environment = {"OMP_WAIT_POLICY": "PASSIVE", "MALLOC_ARENA_MAX": "2"}
         if registration.threads is not None:
             environment["CLEMD_THREADS"] = str(registration.threads)
-        command = [sys.executable, "-m", "clemd.worker"]
         executors = [
-            LocalExecutor(command, environment=environment)
+            LocalExecutor(self._worker, environment=environment)
             for _ in range(registration.workers)
         ]
         self._executor = executors[0]
@@ -173,7 +175,8 @@ class App:
         matching = Matching(house, learning, request_key=_key_of(request))
         intake = Intake(house, inbox, matching)
         views = Views(house, inbox)
-        commands = Commands(house, matching, views, learning)
+        heat = HeatWatch(house)
+        commands = Commands(house, matching, views, learning, heat)
         views.verbs = list(commands.verbs)
         self._say(house, "starting")
         messenger = await self._open_doors(house, views, commands, closing)
@@ -185,6 +188,7 @@ class App:
             Registrar(house, one, learning, matching, request=request)
             for one in executors
         ]
+        await heat.look()  # no job starts unseen
         inbox.start()
         closing.callback(inbox.stop)
         views.ready = True
@@ -197,10 +201,10 @@ class App:
             intake.run(),
             *(one.run() for one in registrars),
             messenger.run(),
-            _watch_heat(house),
+            heat.run(),
             _feed_watchdog(house, notifier),
             _keep_house(house),
-            *(_warm(one, registration.device) for one in executors),
+            *(_warm(house, one, registration.device) for one in executors),
         ]
         await self._until_stopped(house, loops)
         notifier.stopping("draining")
@@ -296,40 +300,6 @@ class Messenger:
             self._house.bell.ring()
 
 
-async def _watch_heat(house: House) -> None:
-    kept_s = -HISTORY_EVERY_S
-    while not house.stop.is_set():
-        house.heartbeats.beat("thermal")
-        sample = await asyncio.to_thread(house.monitor.sample)
-        reading = sample.reading
-        temperature = None if reading is None else reading.temperature_c
-        house.metrics.temperature_c.set(
-            float("nan") if temperature is None else temperature
-        )
-        is_due = house.clock() - kept_s >= HISTORY_EVERY_S and temperature is not None
-        if sample.changed or is_due:
-            kept_s = house.clock()
-            house.store.record_thermal(
-                sample.state.value,
-                temperature_c=temperature,
-                sensor=house.monitor.sensor_name,
-                power_w=None if reading is None else reading.power_w,
-            )
-        if sample.changed:
-            house.store.announce(
-                ThermalMessage(
-                    state=sample.state.value,
-                    sensor=house.monitor.sensor_name,
-                    temperature_c=temperature,
-                    limit_c=None if reading is None else reading.limit_c,
-                    reason=sample.reason,
-                )
-            )
-            house.committed()
-            _log.info("thermal_state", state=sample.state.value, reason=sample.reason)
-        await house.stop.wait(house.profile.thermal.period_s)
-
-
 async def _feed_watchdog(house: House, notifier: Notifier) -> None:
     """The ping depends on progress of every part, never on a timer alone."""
     while not house.stop.is_set():
@@ -345,14 +315,18 @@ async def _keep_house(house: House) -> None:
         await asyncio.to_thread(trim_cache, house.cache, CACHE_BYTES)
 
 
-async def _warm(executor: LocalExecutor, device: str) -> None:
+async def _warm(house: House, executor: LocalExecutor, device: str) -> None:
     """Load the heavy libraries before the first pair waits for them."""
     try:
-        await executor.run(
+        answer = await executor.run(
             {"kind": "warm", "device": device}, limit_s=120.0, beat=lambda _stage: None
         )
+        if house.guard.serve_on(str(answer["device"])):
+            _log.info("device", name=answer["device"], sensor=house.monitor.sensor_name)
     except ClemdError as failed:
         _log.warning("worker_not_warm", reason=str(failed))
+        house.guard.is_known = True  # as far as anybody can say
+    house.committed()
     await asyncio.Event().wait()
 
 

@@ -13,11 +13,13 @@ from clemd.sessions import target
 from clemd.store import NoSuchRecordError
 
 from ._finding import find_frame
+from ._heat import HeatWatch
 from ._house import House
 from ._known import SESSION_KEY
 from ._learning import Learning
 from ._matching import Matching
 from ._overruling import Overruling
+from ._urgency import AGAIN, FIRST
 from ._views import Views
 
 
@@ -25,9 +27,15 @@ class Commands:
     """Verbs of the page and the bus; each is checked, kept and announced."""
 
     def __init__(
-        self, house: House, matching: Matching, views: Views, learning: Learning
+        self,
+        house: House,
+        matching: Matching,
+        views: Views,
+        learning: Learning,
+        heat: HeatWatch,
     ) -> None:
         self._house = house
+        self._heat = heat
         self._learning = learning
         self._matching = matching
         self._overruling = Overruling(house, learning, matching)
@@ -42,6 +50,8 @@ class Commands:
             "session": self._session,
             "retry": self._retry,
             "target": self._target,
+            "first": self._first,
+            "thermal": self._thermal,
         }
 
     async def __call__(self, verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -159,10 +169,30 @@ class Commands:
         job_id = arguments.get("job_id")
         if type(job_id) is not int or not 0 < job_id < 1 << 62:
             raise UsageError("retry needs a job_id", repr(job_id), "give a number")
-        if not self._house.queue.retry(job_id):
+        if not self._house.queue.retry(job_id, again_priority=AGAIN):
             raise UsageError("no such job, or it is running", str(job_id), "wait")
         self._house.committed()
         return {"job_id": job_id}
+
+    async def _first(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The EM image that the operator looks at goes before the others."""
+        em = self._house.store.frame(_text(arguments, "em_frame_id"))
+        pairs = self._house.store.pairs(em_frame_id=em.id)
+        keys = [self._matching.key_of(pair.id) for pair in pairs]
+        changed = self._house.queue.prioritise(keys, FIRST) if keys else 0
+        self._house.committed()
+        return {"em_frame_id": em.id, "jobs": changed}
+
+    async def _thermal(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The operator's word about heat, for a while."""
+        wish, seconds = _text(arguments, "wish"), arguments.get("seconds", 900)
+        if type(seconds) not in {int, float} or not math.isfinite(seconds):
+            raise UsageError("seconds is not a number", repr(seconds), "give seconds")
+        asked = self._house.guard.override(wish, seconds=float(seconds))
+        self._heat.tell()
+        self._house.committed()
+        said = "heat decides again" if asked is None else self._heat.reason()
+        return {"wish": wish, "seconds": seconds if asked else 0, "message": said}
 
     async def _target(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Where the stage has to go so that an LM point is in the middle."""

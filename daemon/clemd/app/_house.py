@@ -17,6 +17,8 @@ from clemd.store import Store
 from clemd.supervising import Heartbeats, Metrics, StopSignal
 from clemd.thermal import ThermalMonitor
 
+from ._guarding import Guard
+
 READ, REGISTER, LAYERS, EXPORT = "read", "register", "layers", "export"
 
 
@@ -30,7 +32,7 @@ class House:
     store: Store
     queue: JobQueue
     reader: ReaderPool
-    monitor: ThermalMonitor
+    guard: Guard
     metrics: Metrics
     heartbeats: Heartbeats
     stop: StopSignal
@@ -38,6 +40,11 @@ class House:
     clock: Callable[[], float] = time.monotonic
     _work: asyncio.Event = field(default_factory=asyncio.Event)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def monitor(self) -> ThermalMonitor:
+        """The thermometer of the device that works."""
+        return self.guard.monitor
 
     @property
     def cache(self) -> Path:

@@ -12,6 +12,7 @@ from clemd.store import PairRow
 from ._house import REGISTER, House
 from ._known import KnownFrames
 from ._learning import Learning
+from ._urgency import NEW
 
 _VERDICTS = {
     Verdict.ACCEPTED: Tried.ACCEPTED,
@@ -57,15 +58,19 @@ class Matching:
         """Something about an EM image has changed: decide again."""
         self._apply(self._decision(em_frame_id, self._stage(), self.known.mixed()))
 
+    def key_of(self, pair_id: str) -> str:
+        """Names the work: this pair with these parameters."""
+        return f"register:{pair_id}:{self._request_key}"
+
     def enqueue_registration(self, pair_id: str) -> int:
         """Queue the registration of one pair; the same work only once."""
         self._house.metrics.jobs_queued.inc()
         queue = self._house.queue
         job_id = queue.enqueue(
             REGISTER,
-            f"register:{pair_id}:{self._request_key}",
+            self.key_of(pair_id),
             {"pair_id": pair_id},
-            priority=10,
+            priority=NEW,
         )
         job = queue.job(job_id)
         results = self._house.store.registrations(pair_id=pair_id, limit=1)

@@ -14,18 +14,35 @@ import structlog
 
 from clemd.config import RegistrationSettings
 from clemd.errors import ClemdError, LeaseLostError
-from clemd.jobs import Executor, Lease, WorkerFailedError, WorkerLostError
-from clemd.messages import JobMessage, PairMessage
-from clemd.model import Frame, Registration, Verdict, from_json, to_dict
+from clemd.jobs import (
+    Executor,
+    JobRow,
+    Lease,
+    WorkerFailedError,
+    WorkerLostError,
+    WorkerStoppedError,
+    WorkerWrongError,
+)
+from clemd.messages import PairMessage
+from clemd.model import (
+    Frame,
+    Registration,
+    ThermalState,
+    Verdict,
+    from_json,
+    to_dict,
+)
 from clemd.reading import ReadRequest
 from clemd.store import FrameRow, PairRow, RegistrationRow
+from clemd.thermal import Admission, Priority, ThermalDecision
 
+from ._holding import Holding, run_in_turn
 from ._house import EXPORT, REGISTER, House
 from ._learning import Learning
 from ._matching import Matching
 from ._overruling import Overruling
+from ._urgency import LATER
 
-HOT_DELAY_S = 5.0
 RETRY_S = 2.0
 EXPORT_LIMIT_S = 900.0
 MOST_PARENTS = 12
@@ -51,47 +68,88 @@ class Registrar:
         self._overruling = Overruling(house, learning, matching)
         self._executor = executor
         self._request = request
+        self._hold = Holding(house)
         self._running: Lease | None = None
 
     async def run(self) -> None:
         """Serve until cancelled."""
         while True:
             self._house.heartbeats.beat("registrar")
-            lease = self._house.queue.claim([REGISTER, EXPORT])
-            if lease is None:
+            job = self._house.queue.peek([REGISTER])
+            if self._house.guard.is_known:
+                if job is not None and await self._start(job):
+                    continue
+                if job is None and await self._prove_idle():
+                    continue
+            if not await self._serve_file():
                 await self._house.wait_for_work(1.0)
-            elif not self._admits(lease):
-                continue
-            else:
-                await self._serve(lease)
 
-    def _admits(self, lease: Lease) -> bool:
-        """A hot device takes no new job; the job says so and comes back."""
-        monitor = self._house.monitor
-        if monitor.state.value != "hot":
+    async def _start(self, job: JobRow) -> bool:
+        """Serve the most urgent registration, unless heat puts it off."""
+        decision = self._house.guard.decide(job)
+        if decision.admission is Admission.DEFER:
+            self._hold.put_off(job, decision)
+            return False
+        if decision.may_start and self._house.guard.owes_proof():
+            await self._hold.prove(self._executor, beat=self._beat)
             return True
-        reason = f"the device is hot ({monitor.sensor_name}): waiting for it to cool"
-        with self._house.store.transaction():
-            self._house.queue.defer(lease, reason, delay_s=HOT_DELAY_S)
-            self._announce_job(lease, "deferred", reason)
-        self._house.committed()
-        return False
+        lease = self._house.queue.claim([REGISTER])
+        if lease is None:
+            return False
+        await self._serve(lease, decision)
+        return True
 
-    async def _serve(self, lease: Lease) -> None:
+    async def _prove_idle(self) -> bool:
+        """Ask for the known answer while nobody waits for anything."""
+        guard = self._house.guard
+        if not guard.owes_proof():
+            return False
+        if not guard.decide_for(Priority.AGAIN, waited_s=0.0).may_start:
+            return False
+        await self._hold.prove(self._executor, beat=self._beat)
+        return True
+
+    async def _serve_file(self) -> bool:
+        """Serve the next job that only writes files, if there is one."""
+        guard = self._house.guard
+        if guard.is_on_cpu and guard.governor.acting is ThermalState.HOT:
+            return False
+        lease = self._house.queue.claim([EXPORT])
+        if lease is None:
+            return False
+        await self._serve(lease)
+        return True
+
+    async def _serve(
+        self, lease: Lease, decision: ThermalDecision | None = None
+    ) -> None:
         self._running = lease
         try:
-            if lease.kind == REGISTER:
-                await self._register(lease)
+            if decision is not None:
+                await self._register(lease, decision)
             else:
                 await self._export(lease)
         except LeaseLostError as lost:
             _log.warning("lease_lost", job=lease.job_id, reason=str(lost))
+        except WorkerStoppedError as stopped:
+            self._hold.put_back(lease, str(stopped))
+        except WorkerWrongError as wrong:
+            self._distrust(lease, str(wrong))
         except (WorkerLostError, WorkerFailedError) as failed:
+            self._house.guard.trust.doubt()
             self._fail(lease, str(failed))
         except ClemdError as failed:
             self._fail(lease, str(failed))
         finally:
             self._running = None
+
+    def _distrust(self, lease: Lease, reason: str) -> None:
+        """The result is withheld, and the job repeated where it can be believed."""
+        if self._house.guard.is_on_cpu:
+            self._fail(lease, reason)
+            return
+        self._hold.ban(reason)
+        self._hold.put_back(lease, f"repeated on the CPU: {reason}")
 
     def _beat(self, _stage: str) -> None:
         """The worker breathes: the lease goes on, the watchdog sees progress."""
@@ -99,7 +157,7 @@ class Registrar:
         if self._running is not None:
             self._house.queue.extend(self._running)
 
-    async def _register(self, lease: Lease) -> None:
+    async def _register(self, lease: Lease, decision: ThermalDecision) -> None:
         house = self._house
         pair = house.store.pair(lease.payload["pair_id"])
         if pair.state == "overruled":  # while it waited for its turn
@@ -114,27 +172,29 @@ class Registrar:
             await self._ensure_planes(row)
         registration_id = str(uuid5(NAMESPACE_URL, f"{pair.id}:{lease.key}"))
         folder = self._folder(em.session, registration_id)
-        self._announce_start(lease, pair, em.session)
-        started_s = house.clock()
+        turn = self._hold.turn(lease, decision, beat=lambda: self._beat(""))
+        self._announce_start(lease, pair, em.session, decision)
         # asked now, not when the file came: meanwhile the session may have learned
         foretold = self._learning.foretold(em, lm)
         expected = None if isinstance(foretold, str) else foretold.em_to_lm
-        answer = await self._executor.run(
-            self._task("register", em, lm, folder, registration_id)
-            | {
-                "request": self._request | {"expected": expected},
-                "parents": self._parents(em, lm),
-            },
-            limit_s=house.profile.registration.time_limit_s,
-            beat=self._beat,
-        )
+        request = self._request | {"expected": expected}
+        if not turn.is_guarded:
+            request["device"] = "cpu"
+        task = self._task("register", em, lm, folder, registration_id) | {
+            "request": request,
+            "parents": self._parents(em, lm),
+        }
+        limit_s = house.profile.registration.time_limit_s
+        with self._hold.spending(turn, lease, subject=em.frame.path) as spent:
+            answer = await run_in_turn(
+                self._executor, task, turn, limit_s=limit_s, beat=self._beat
+            )
+            spent.outcome = "done"
         found = from_json(Registration, json.dumps(answer["registration"]))
         found = replace(
             found,
-            highest_temperature_c=house.monitor.highest_between(
-                started_s, house.clock()
-            ),
-            throttled_s=house.monitor.throttled_between(started_s, house.clock()),
+            highest_temperature_c=spent.highest_c,
+            throttled_s=round(spent.throttled_s, 2),
         )
         outputs = self._relative(folder, answer["outputs"])
         self._keep(lease, pair, found, registration_id, outputs, em)
@@ -215,13 +275,14 @@ class Registrar:
                     EXPORT,
                     f"export:{registration_id}",
                     {"registration_id": registration_id},
-                    priority=1,
+                    priority=LATER,
                 )
             if overruled:  # while it was being registered
                 self._overruling.set_aside(pair)
             else:
                 self._matching.consider(pair.em_frame_id)
             house.queue.finish(lease)
+            self._hold.announce(lease, "done")
         house.metrics.jobs_done.inc()
         age_s = time.time() - store.file(em.file_id).modified_ns / 1e9
         if 0 <= age_s < 3600:
@@ -307,7 +368,9 @@ class Registrar:
         base = folder.relative_to(self._house.state)
         return {name: str(base / file) for name, file in outputs.items()}
 
-    def _announce_start(self, lease: Lease, pair: PairRow, session: str) -> None:
+    def _announce_start(
+        self, lease: Lease, pair: PairRow, session: str, decision: ThermalDecision
+    ) -> None:
         with self._house.store.transaction():
             self._house.store.set_pair_state(pair.id, "registering")
             self._house.store.announce(
@@ -320,14 +383,16 @@ class Registrar:
                 ),
                 session=session,
             )
-            self._announce_job(lease, "leased")
+            reason = self._hold.reason_of(decision)
+            self._house.queue.note(lease, reason)
+            self._hold.announce(lease, "leased", reason)
         self._house.committed()
 
     def _fail(self, lease: Lease, reason: str) -> None:
         house = self._house
         with house.store.transaction():
             state = house.queue.fail(lease, reason, retry_after_s=RETRY_S)
-            self._announce_job(lease, state, reason)
+            self._hold.announce(lease, state, reason)
             if state == "poisoned" and lease.kind == REGISTER:
                 house.store.set_pair_state(
                     lease.payload["pair_id"],
@@ -339,19 +404,6 @@ class Registrar:
         house.metrics.jobs_failed.inc()
         house.committed()
         _log.warning("job_failed", job=lease.job_id, kind=lease.kind, reason=reason)
-
-    def _announce_job(self, lease: Lease, state: str, reason: str = "") -> None:
-        self._house.store.announce(
-            JobMessage.model_validate(
-                {
-                    "job_id": lease.job_id,
-                    "kind": lease.kind,
-                    "state": state,
-                    "subject": str(next(iter(lease.payload.values()), "")),
-                    "reason": reason,
-                }
-            )
-        )
 
 
 def _best_of(rows: list[RegistrationRow]) -> str | None:

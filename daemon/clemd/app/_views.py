@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from clemd.messages import FileMessage
+from clemd.messages import FileMessage, JobMessage
 from clemd.model import display_name
 from clemd.reading import to_contract
 from clemd.store import NoSuchRecordError, OutboxRow, Reader
@@ -17,6 +18,7 @@ from ._house import House
 from ._inbox import Inbox
 
 FILES_SHOWN = 200
+JOBS_SHOWN = 200
 HISTORY_S = 3600.0
 
 
@@ -48,7 +50,7 @@ class Views:
             "now": datetime.now(UTC).isoformat(),
             "stale_after_s": house.profile.page.stale_after_s,
             "files": recent_files(house.store),
-            "jobs": [],
+            "jobs": self._jobs(),
             "roots": [
                 {
                     "name": s.root,
@@ -66,7 +68,32 @@ class Views:
             "sensor": house.monitor.sensor_name,
             "history": self.temperature(HISTORY_S),
         }
+        wish = house.guard.wish()
+        if wish is not None:
+            until = datetime.now(UTC) + timedelta(seconds=wish[1])
+            shown["thermal"] |= {
+                "wish": wish[0].wish.value,
+                "wish_until": until.isoformat(timespec="seconds"),
+            }
         return shown
+
+    def _jobs(self) -> list[dict[str, Any]]:
+        """What waits or runs, as job messages, the newest first."""
+        jobs = self._house.queue.jobs(
+            ("queued", "leased", "deferred"), limit=JOBS_SHOWN
+        )
+        return [
+            JobMessage.model_validate(
+                {
+                    "job_id": job.id,
+                    "kind": job.kind,
+                    "state": job.state,
+                    "subject": str(next(iter(job.payload.values()), "")),
+                    "reason": job.reason,
+                }
+            ).model_dump(mode="json")
+            for job in jobs
+        ]
 
     def events_after(self, seq: int, limit: int) -> Sequence[OutboxRow]:
         """Messages for the page's stream."""
@@ -109,6 +136,7 @@ class Views:
             "jobs": house.queue.counts(),
             "counts": house.store.counts(),
             "thermal": house.monitor.state.value,
+            "duty": house.guard.governor.duty,
         }
 
     def metrics(self) -> bytes:
@@ -121,6 +149,30 @@ class Views:
         house.metrics.queue_depth.set(waiting_jobs)
         house.metrics.free_bytes.set(shutil.disk_usage(house.state).free)
         return house.metrics.render()
+
+    def heat(self, since_s: float) -> dict[str, Any]:
+        """The timeline of the last `since_s` seconds: readings, limits, jobs."""
+        house, limits = self._house, self._house.monitor.limits
+        since = datetime.now(UTC) - timedelta(seconds=since_s)
+        return {
+            "since": since.isoformat(),
+            "now": datetime.now(UTC).isoformat(),
+            "sensor": house.monitor.sensor_name,
+            "warm_c": limits.warm_c,
+            "hot_c": limits.hot_c,
+            "readings": [
+                {
+                    "at": row.at,
+                    "state": row.state,
+                    "temperature_c": row.temperature_c,
+                    "power_w": row.power_w,
+                    "duty": row.duty,
+                    "throttle": row.throttle,
+                }
+                for row in house.store.thermal_history(since)
+            ],
+            "jobs": [asdict(span) for span in house.store.job_spans(since)],
+        }
 
     def temperature(self, since_s: float) -> list[Any]:
         """[time, °C] of the last `since_s` seconds."""

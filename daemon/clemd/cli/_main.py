@@ -188,6 +188,30 @@ def sessions(
 
 
 @app.command()
+def heat(
+    word: Annotated[
+        str,
+        typer.Argument(
+            help="pause or allow the device for a while, resume; none = look back."
+        ),
+    ] = "",
+    minutes: Annotated[
+        float, typer.Option(help="How long pause or allow holds.")
+    ] = 15.0,
+    hours: Annotated[float, typer.Option(help="How far to look back.")] = 1.0,
+    state: State = None,
+    as_json: Json = False,
+) -> int:
+    """Show how warm the device was and what that cost, or overrule it for a while."""
+    from ._heat import say_wish, show_heat
+
+    where = state or default_state()
+    if word:
+        return say_wish(word, minutes, where, as_json=as_json)
+    return show_heat(hours, where, as_json=as_json)
+
+
+@app.command()
 def map(
     session: Annotated[str, typer.Option(help="Session whose map --lm is on.")] = "",
     lm: Annotated[str, typer.Option(help="Point on the LM map, px: X,Y.")] = "",

@@ -61,6 +61,8 @@ def look_at(reader: Reader, state: Path) -> dict[str, Any]:
     daemon = find_daemon(state)
     card = read_card(state) if daemon else None
     troubled = queue.jobs(("poisoned", "deferred"), limit=LISTED)
+    # a job that runs says something only where heat slows, moves or parks it
+    troubled += [job for job in queue.jobs(("leased",), limit=LISTED) if job.reason]
     thermal = reader.newest_thermal()
     return {
         "schema": "clemd.state/1",
@@ -85,6 +87,8 @@ def look_at(reader: Reader, state: Path) -> dict[str, Any]:
             "state": thermal.state,
             "sensor": thermal.sensor,
             "temperature_c": thermal.temperature_c,
+            "reason": thermal.reason,
+            "duty": thermal.duty,
             "at": thermal.at,
         },
         "unpublished": counts["unpublished"],
@@ -252,10 +256,11 @@ def _heat(thermal: dict[str, Any] | None) -> str:
     if thermal is None:
         return "never looked"
     if thermal["temperature_c"] is None:
-        return f"{thermal['state']}: no sensor answers"
-    return (
-        f"{thermal['state']}: {thermal['temperature_c']:.0f} °C ({thermal['sensor']})"
-    )
+        return f"{thermal['state']}: {thermal['reason'] or 'no sensor answers'}"
+    said = f"{thermal['state']}: {thermal['temperature_c']:.0f} °C"
+    if thermal["reason"].startswith(f"{thermal['temperature_c']:.0f} °C"):
+        said = f"{thermal['state']}: {thermal['reason']}"
+    return f"{said} ({thermal['sensor']})"
 
 
 def _tally(numbers: dict[str, int]) -> str:

@@ -3,9 +3,13 @@
 from ._atomic import atomic_write, clean_leftovers
 from ._executor import (
     Executor,
+    Gate,
     LocalExecutor,
     WorkerFailedError,
     WorkerLostError,
+    WorkerStoppedError,
+    WorkerWrongError,
+    open_gate,
 )
 from ._owner import boot_id, boottime_s, owner_is_alive, owner_name
 from ._queue import JobQueue
@@ -14,16 +18,20 @@ from ._rows import STATES, JobRow, Lease
 __all__ = [
     "STATES",
     "Executor",
+    "Gate",
     "JobQueue",
     "JobRow",
     "Lease",
     "LocalExecutor",
     "WorkerFailedError",
     "WorkerLostError",
+    "WorkerStoppedError",
+    "WorkerWrongError",
     "atomic_write",
     "boot_id",
     "boottime_s",
     "clean_leftovers",
+    "open_gate",
     "owner_is_alive",
     "owner_name",
 ]

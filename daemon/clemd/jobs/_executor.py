@@ -1,7 +1,9 @@
 """Run jobs in a spawned worker process, one at a time, killed when it hangs.
 
 The worker speaks JSON lines: it is sent one task, answers any number of
-`{"beat": stage}` and then one `{"done": ...}` or `{"failed": ...}`.
+`{"beat": stage}` and `{"breath": stage}`, and then one `{"done": ...}`,
+`{"failed": ...}`, `{"wrong": ...}` or `{"stopped": stage}`. After a breath it stands
+still until it is told `{"go": true}` to go on or `{"go": false}` to stop there.
 It is started on first use, kept warm, and replaced after a crash, a time limit, a
 device failure or a number of jobs. The supervisor never imports what it runs.
 """
@@ -13,11 +15,11 @@ import contextlib
 import json
 import os
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from clemd.errors import TransientError
+from clemd.errors import ClemdError, TransientError
 
 LINE_BYTES = 16 << 20
 _STDERR_BYTES = 4096
@@ -31,17 +33,41 @@ class WorkerFailedError(TransientError):
     """Raised when a worker reports a failure of its own or of its device."""
 
 
+class WorkerWrongError(WorkerFailedError):
+    """Raised when the worker's device has computed something that is not so."""
+
+
+class WorkerStoppedError(TransientError):
+    """Raised when a worker stopped at a breathing point, as its gate had asked."""
+
+
+Gate = Callable[[str], Awaitable[bool]]
+"""Asked at a breathing point: returns when the job may go on, False to stop it."""
+
+
+async def open_gate(_stage: str) -> bool:
+    """The gate of a job that nobody holds up."""
+    return True
+
+
 class Executor(Protocol):
     """Runs one task somewhere and brings back its result."""
 
     async def run(
-        self, task: Mapping[str, Any], *, limit_s: float, beat: Callable[[str], None]
+        self,
+        task: Mapping[str, Any],
+        *,
+        limit_s: float,
+        beat: Callable[[str], None],
+        gate: Gate = open_gate,
     ) -> dict[str, Any]:
-        """Carry out `task`.
+        """Carry out `task`; the time that `gate` takes does not count.
 
         Raises:
             WorkerLostError: the worker died or overran `limit_s`.
             WorkerFailedError: it says that it could not.
+            WorkerWrongError: its device is not to be trusted.
+            WorkerStoppedError: the gate had it stopped; the worker is well.
         """
         ...
 
@@ -92,20 +118,26 @@ class LocalExecutor:
             await self._ready()
 
     async def run(
-        self, task: Mapping[str, Any], *, limit_s: float, beat: Callable[[str], None]
+        self,
+        task: Mapping[str, Any],
+        *,
+        limit_s: float,
+        beat: Callable[[str], None],
+        gate: Gate = open_gate,
     ) -> dict[str, Any]:
         """See `Executor`."""
         async with self._turn:
             child = await self._ready()
             try:
-                answer = await asyncio.wait_for(self._ask(child, task, beat), limit_s)
+                async with asyncio.timeout(limit_s) as limit:
+                    answer = await self._ask(child, task, beat, gate, limit)
             except TimeoutError:
                 await self._kill()
                 raise WorkerLostError(
                     f"the worker overran its {limit_s:g} s and was ended"
                 ) from None
-            except asyncio.CancelledError:
-                await self._kill()
+            except (asyncio.CancelledError, ClemdError):
+                await self._kill()  # it is in the middle of what nobody waits for
                 raise
             except (OSError, ValueError) as failed:
                 code = await self._kill()
@@ -114,8 +146,14 @@ class LocalExecutor:
                 ) from failed
             if answer.get("recycle") or child.served >= self._jobs_per_worker:
                 await self._kill()
+        if "wrong" in answer:
+            raise WorkerWrongError(str(answer["wrong"]))
         if "failed" in answer:
             raise WorkerFailedError(str(answer["failed"]))
+        if "stopped" in answer:
+            raise WorkerStoppedError(
+                f"stopped at a breathing point: {answer['stopped']}"
+            )
         if "done" not in answer:
             await self.close()
             raise WorkerLostError("the worker's answer makes no sense")
@@ -143,11 +181,17 @@ class LocalExecutor:
         return self._child
 
     async def _ask(
-        self, child: _Child, task: Mapping[str, Any], beat: Callable[[str], None]
+        self,
+        child: _Child,
+        task: Mapping[str, Any],
+        beat: Callable[[str], None],
+        gate: Gate,
+        limit: asyncio.Timeout,
     ) -> dict[str, Any]:
         writer, reader = child.process.stdin, child.process.stdout
         if writer is None or reader is None:
             raise OSError("no pipe to the worker")
+        loop = asyncio.get_running_loop()
         child.served += 1
         writer.write(json.dumps(task).encode() + b"\n")
         await writer.drain()
@@ -156,9 +200,19 @@ class LocalExecutor:
             if not line:
                 raise OSError("the worker closed its pipe")
             answer: dict[str, Any] = json.loads(line)
-            if "beat" not in answer:
+            if "breath" in answer:
+                stage, due_s = str(answer["breath"]), limit.when() or loop.time()
+                left_s = due_s - loop.time()
+                limit.reschedule(None)
+                beat(stage)
+                goes_on = await gate(stage)
+                limit.reschedule(loop.time() + left_s)
+                writer.write(json.dumps({"go": goes_on}).encode() + b"\n")
+                await writer.drain()
+            elif "beat" in answer:
+                beat(str(answer["beat"]))
+            else:
                 return answer
-            beat(str(answer["beat"]))
 
     async def _kill(self) -> int | None:
         child, self._child = self._child, None

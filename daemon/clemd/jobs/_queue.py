@@ -21,7 +21,7 @@ from clemd.errors import LeaseLostError
 from clemd.model import display_name
 
 from ._owner import owner_is_alive
-from ._rows import COLUMNS, Lease, job_row
+from ._rows import COLUMNS, JobRow, Lease, job_row
 from ._table import JobTable, marks, utc_now
 
 
@@ -100,22 +100,26 @@ class JobQueue(JobTable):
             )
             return int(self._rows("SELECT id FROM jobs WHERE key = ?", key)[0][0])
 
+    def peek(self, kinds: Sequence[str]) -> JobRow | None:
+        """The job that `claim` would take now, left where it is."""
+        found = self._rows(
+            f"SELECT {COLUMNS} FROM jobs "  # noqa: S608 - own names and marks
+            f"WHERE state IN ('queued', 'deferred') AND kind IN ({marks(kinds)}) "
+            # A moment of another boot means nothing now: the job is due.
+            "AND (not_before_s IS NULL OR boot IS NOT ? OR not_before_s <= ?) "
+            "ORDER BY priority DESC, id LIMIT 1",
+            *kinds,
+            self._boot,
+            self._clock(),
+        )
+        return job_row(found[0]) if found else None
+
     def claim(self, kinds: Sequence[str]) -> Lease | None:
         """Take the most urgent job of these kinds that is due; None if none is."""
         with self._transaction():
-            found = self._rows(
-                f"SELECT {COLUMNS} FROM jobs "  # noqa: S608 - own names and marks
-                f"WHERE state IN ('queued', 'deferred') AND kind IN ({marks(kinds)}) "
-                # A moment of another boot means nothing now: the job is due.
-                "AND (not_before_s IS NULL OR boot IS NOT ? OR not_before_s <= ?) "
-                "ORDER BY priority DESC, id LIMIT 1",
-                *kinds,
-                self._boot,
-                self._clock(),
-            )
-            if not found:
+            job = self.peek(kinds)
+            if job is None:
                 return None
-            job = job_row(found[0])
             self._do(
                 "UPDATE jobs SET state = 'leased', owner = ?, boot = ?, "
                 "deadline_s = ?, not_before_s = NULL, epoch = epoch + 1, "
@@ -174,6 +178,36 @@ class JobQueue(JobTable):
         """
         self._end(lease, "deferred", reason, wait_s=delay_s, attempts=-1)
 
+    def hold(self, job_id: int, reason: str) -> None:
+        """Say why a job that waits must wait; it stays due and keeps its place."""
+        with self._transaction():
+            self._do(
+                "UPDATE jobs SET state = 'deferred', reason = ?, updated_at = ? "
+                "WHERE id = ? AND state IN ('queued', 'deferred')",
+                display_name(reason),
+                self._stamp(),
+                job_id,
+            )
+
+    def note(self, lease: Lease, reason: str) -> None:
+        """Say why a job that runs stands still; empty when it goes on.
+
+        Raises:
+            LeaseLostError: the job is no longer ours.
+        """
+        self._change(lease, "reason = ?", display_name(reason))
+
+    def prioritise(self, keys: Sequence[str], priority: int) -> int:
+        """Give jobs that wait another priority; how many there were."""
+        with self._transaction():
+            return self._do(
+                "UPDATE jobs SET priority = ?, updated_at = ? WHERE "  # noqa: S608
+                f"state IN ('queued', 'deferred') AND key IN ({marks(keys)})",
+                priority,
+                self._stamp(),
+                *keys,
+            )
+
     def release_stale(self) -> int:
         """Take back the leases of the dead and of the silent; how many there were.
 
@@ -205,13 +239,22 @@ class JobQueue(JobTable):
                 )
         return len(stale)
 
-    def retry(self, job_id: int) -> bool:
-        """Start a job afresh that is done, poisoned or put off; False if it is not."""
+    def retry(self, job_id: int, *, again_priority: int | None = None) -> bool:
+        """Start a job afresh that is done, poisoned or put off; False if it is not.
+
+        Args:
+            job_id: the job.
+            again_priority: for one that is done: what came for the first time may
+                go before it.
+        """
         with self._transaction():
             changed = self._do(
-                "UPDATE jobs SET state = 'queued', attempts = 0, reason = '', "
+                "UPDATE jobs SET priority = CASE WHEN state = 'done' "
+                "THEN COALESCE(?, priority) ELSE priority END, "
+                "state = 'queued', attempts = 0, reason = '', "
                 "not_before_s = NULL, updated_at = ? "
                 "WHERE id = ? AND state != 'leased'",
+                again_priority,
                 self._stamp(),
                 job_id,
             )

@@ -139,6 +139,12 @@ class _Page:
         since = _whole_number(request.query_params.get("since_s", "3600"), "since_s")
         return JSONResponse(self.sources.temperature(float(min(since, 30 * 86_400))))
 
+    async def heat(self, request: Request) -> Response:
+        """The timeline of the last hour, or of `since_s` seconds."""
+        self._check_allowed(request)
+        since = _whole_number(request.query_params.get("since_s", "3600"), "since_s")
+        return JSONResponse(self.sources.heat(float(min(since, 30 * 86_400))))
+
     async def command(self, request: Request) -> Response:
         """Steer the daemon."""
         self._check_allowed(request)
@@ -213,6 +219,7 @@ def create_app(
             Route("/api/snapshot", page.snapshot),
             Route("/api/events", page.events),
             Route("/api/temperature", page.temperature),
+            Route("/api/heat", page.heat),
             Route("/api/layer/{frame_id}/{channel}", page.layer),
             Route("/api/output/{registration_id}/{name}", page.output),
             Route("/api/command", page.command, methods=["POST"]),

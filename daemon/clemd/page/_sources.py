@@ -77,6 +77,16 @@ class PageSources(Protocol):
         """Readings of the last `since_s` seconds, oldest first."""
         ...
 
+    def heat(self, since_s: float) -> dict[str, Any]:
+        """The timeline of that time.
+
+        Keys: `since`, `now` (ISO), `sensor`, `warm_c`, `hot_c`, `readings` (`at`,
+        `state`, `temperature_c`, `power_w`, `duty`, `throttle`) and `jobs` (`kind`,
+        `subject`, `device`, `started_at`, `ended_at`, `busy_s`, `paused_s`,
+        `outcome`), both oldest first.
+        """
+        ...
+
 
 Commands = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
 """Carries out (verb, arguments); raises `UsageError` to decline in one line."""

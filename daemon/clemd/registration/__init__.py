@@ -8,6 +8,17 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from ._engine import Engine, EngineContext
 from ._engines import engine_named, resolve_device
-from ._limits import Limits
+from ._known import check_known_answer
+from ._limits import Limits, breathing_within
+from ._rechecking import recheck
 
-__all__ = ["Engine", "EngineContext", "Limits", "engine_named", "resolve_device"]
+__all__ = [
+    "Engine",
+    "EngineContext",
+    "Limits",
+    "breathing_within",
+    "check_known_answer",
+    "engine_named",
+    "recheck",
+    "resolve_device",
+]

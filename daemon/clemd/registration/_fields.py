@@ -47,7 +47,12 @@ class Field:
 
 
 def field_of(
-    image: PreparedImage, reduction: float, device: torch.device, smooth: float = 1.0
+    image: PreparedImage,
+    reduction: float,
+    device: torch.device,
+    smooth: float = 1.0,
+    *,
+    dtype: torch.dtype = torch.float32,
 ) -> Field:
     """The field of `image` sampled `reduction` times coarser than it is stored.
 
@@ -62,7 +67,7 @@ def field_of(
     layers = np.stack([cv2.resize(a, size, interpolation=area) for a in image.layers])
     valid = cv2.resize(image.mask.astype(np.float32), size, interpolation=area) > 0.99
     z = double_angle(
-        torch.from_numpy(layers).to(device),
+        torch.from_numpy(layers).to(dtype).to(device),
         torch.from_numpy(valid).to(device),
         SIGMA_PX * math.sqrt(smooth),
         RHO_PX * smooth,
@@ -97,7 +102,7 @@ def double_angle(layers: Tensor, valid: Tensor, sigma: float, rho: float) -> Ten
     that a common texture direction does not vote for every shift.
     """
     reach = round(2 * sigma) + 1
-    inside = valid[None, None].float()
+    inside = valid[None, None].to(layers.dtype)
     # a pixel counts only if every pixel its derivative looks at is specimen
     outside = nn.pad(1 - inside, (reach,) * 4, value=1.0)
     mask = 1 - nn.max_pool2d(outside, 2 * reach + 1, stride=1)

@@ -8,6 +8,7 @@ that is stopped by the kernel instead says nothing to the operator.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import psutil
@@ -32,13 +33,13 @@ class Limits:
     """Resident bytes of this process; None = what the machine has."""
     started_s: float = field(default_factory=time.monotonic)
 
-    def check(self, stage: str) -> None:
-        """End here if a limit is reached.
+    def check(self, stage: str, *, paused_s: float = 0.0) -> None:
+        """End here if a limit is reached; `paused_s` of the time was not spent on it.
 
         Raises:
             RegistrationRefusedError: it is; says which, where and what to do.
         """
-        spent_s = time.monotonic() - self.started_s
+        spent_s = time.monotonic() - self.started_s - paused_s
         if spent_s > self.time_s:
             raise RegistrationRefusedError(
                 f"not found within {self.time_s:g} s ({_place(stage)}): raise the time "
@@ -65,12 +66,23 @@ class Limits:
 def keeping_limits(context: EngineContext) -> EngineContext:
     """`context` whose breathing points also hold its time limit, counted from now."""
     limits = Limits(time_s=context.time_limit_s)
+    return replace(context, breathe=breathing_within(limits, context.breathe))
 
-    def breathe(stage: str) -> None:
-        limits.check(stage)
-        context.breathe(stage)
 
-    return replace(context, breathe=breathe)
+def breathing_within(
+    limits: Limits, breathe: Callable[[str], None]
+) -> Callable[[str], None]:
+    """`breathe`, and a look at the limits before; its pauses do not count as time."""
+    paused_s = 0.0
+
+    def both(stage: str) -> None:
+        nonlocal paused_s
+        limits.check(stage, paused_s=paused_s)
+        began_s = time.monotonic()
+        breathe(stage)
+        paused_s += time.monotonic() - began_s
+
+    return both
 
 
 def resident_bytes() -> int:

@@ -101,8 +101,8 @@ def map_in_em(
     a = matrices[:, :2, :2]
     sign = torch.where(torch.linalg.det(a) < 0, -1.0, 1.0).double()
     angle = torch.atan2(a[:, 1, 0] * sign - a[:, 0, 1], a[:, 0, 0] * sign + a[:, 1, 1])
-    re, im = turned(seen[:, 0], seen[:, 1], -angle.float()[:, None, None])
-    im = im * sign.float()[:, None, None]
+    re, im = turned(seen[:, 0], seen[:, 1], -angle.to(lm.dtype)[:, None, None])
+    im = im * sign.to(lm.dtype)[:, None, None]
     return torch.stack([re, im, seen[:, 2]], 1)
 
 
@@ -125,7 +125,7 @@ def sample_in_em(
         u, v = u / depth, v / depth
     u = u * (2 / max(planes.shape[2] - 1, 1)) - 1
     v = v * (2 / max(planes.shape[1] - 1, 1)) - 1
-    where = torch.stack([u, v], -1).float()
+    where = torch.stack([u, v], -1).to(planes.dtype)
     return nn.grid_sample(
         planes.expand(len(matrices), -1, -1, -1), where, align_corners=True
     )

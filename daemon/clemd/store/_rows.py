@@ -200,6 +200,32 @@ class ThermalRow:
     temperature_c: float | None
     sensor: str | None
     power_w: float | None
+    duty: float | None
+    """Share of the time that jobs were allowed to work, 0..1."""
+    throttle: str
+    """Why the device slowed itself, comma-separated; empty where it did not."""
+    reason: str
+    """Why the state was what it was, in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSpan:
+    """One try at one job, from start to end, pauses included."""
+
+    job_id: int
+    kind: str
+    subject: str
+    """What it was about, for people."""
+    device: str
+    started_at: str
+    ended_at: str
+    busy_s: float
+    paused_s: float
+    """Stood still because of heat."""
+    highest_c: float | None
+    """Of the device meanwhile."""
+    outcome: str
+    """`done`, `failed`, `stopped`."""
 
 
 def utc_text(moment: datetime) -> str:

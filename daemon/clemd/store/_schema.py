@@ -168,6 +168,26 @@ _PAIRING_DECISIONS = (
 )
 
 
+_HEAT_HISTORY = (
+    "ALTER TABLE thermal ADD COLUMN duty REAL",
+    "ALTER TABLE thermal ADD COLUMN throttle TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE thermal ADD COLUMN reason TEXT NOT NULL DEFAULT ''",
+    """CREATE TABLE job_spans (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        job_id INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        device TEXT NOT NULL,
+        started_at TEXT NOT NULL,
+        ended_at TEXT NOT NULL,
+        busy_s REAL NOT NULL,
+        paused_s REAL NOT NULL,
+        highest_c REAL,
+        outcome TEXT NOT NULL)""",
+    """CREATE INDEX job_spans_by_time ON job_spans (ended_at)""",
+)
+
+
 def _statements(*statements: str) -> Callable[[Database], None]:
     def apply(database: Database) -> None:
         for statement in statements:
@@ -181,6 +201,7 @@ _STEPS = {
     "0002_operator_verdicts": _OPERATOR_VERDICTS,
     "0003_session_transforms": _SESSION_TRANSFORMS,
     "0004_pairing_decisions": _PAIRING_DECISIONS,
+    "0005_heat_history": _HEAT_HISTORY,
 }
 VERSIONS = tuple(_STEPS)
 """Names of all migrations, oldest first."""

@@ -165,5 +165,9 @@ def _pair(row: PairRow) -> dict[str, Any]:
 
 def _thermal(row: ThermalRow) -> dict[str, Any]:
     return ThermalMessage(
-        state=row.state, sensor=row.sensor, temperature_c=row.temperature_c
+        state=row.state,
+        sensor=row.sensor,
+        temperature_c=row.temperature_c,
+        reason=row.reason,
+        duty=row.duty,
     ).model_dump(mode="json")

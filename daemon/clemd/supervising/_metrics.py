@@ -39,6 +39,32 @@ class Metrics:
         self.temperature_c = self._gauge(
             "temperature_celsius", "Temperature of the device; NaN when blind"
         )
+        self.power_w = self._gauge("power_watts", "Power of the device; NaN = not told")
+        self.duty = self._gauge(
+            "duty_ratio", "Share of the time that a job may work now, 0 to 1"
+        )
+        self.thermal_state = Gauge(
+            "clemd_thermal_state",
+            "1 for the state that holds",
+            ["state"],
+            registry=self.registry,
+        )
+        self.throttled_s = self._counter(
+            "device_throttled_seconds", "Seconds in which the device slowed itself"
+        )
+        self.paused_s = self._counter(
+            "job_paused_seconds", "Seconds that jobs stood still because of heat"
+        )
+        self.busy_s = self._counter("job_busy_seconds", "Seconds that jobs worked")
+        self.jobs_deferred = self._counter(
+            "jobs_deferred", "Jobs that had to wait because of heat"
+        )
+        self.jobs_on_cpu = self._counter(
+            "jobs_moved_to_cpu", "Jobs that ran on the CPU instead of the device"
+        )
+        self.devices_set_aside = self._counter(
+            "device_set_aside", "Times that the device computed something wrong"
+        )
         self.queue_depth = self._gauge("queue_depth", "Jobs that wait or run")
         self.free_bytes = self._gauge("free_bytes", "Free space of the state folder")
         self.last_byte_to_result_s = Histogram(
@@ -47,6 +73,22 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+
+    def set_heat(
+        self,
+        *,
+        state: str,
+        temperature_c: float | None,
+        power_w: float | None,
+        duty: float,
+    ) -> None:
+        """One look at the device."""
+        unknown = float("nan")
+        self.temperature_c.set(unknown if temperature_c is None else temperature_c)
+        self.power_w.set(unknown if power_w is None else power_w)
+        self.duty.set(duty)
+        for name in ("cool", "warm", "hot", "blind"):
+            self.thermal_state.labels(name).set(float(name == state))
 
     def render(self) -> bytes:
         """Everything in Prometheus' text format."""

@@ -28,6 +28,10 @@ _INDEXING = frozenset({"index", "index_put_"})
 """A GPU's tensor takes positions from the CPU, not the other way round."""
 
 
+Fault = Callable[[str, Tensor], Tensor | None]
+_faults: list[Fault | None] = []
+
+
 class MixedDevicesError(AssertionError):
     """A GPU would have refused this operation."""
 
@@ -68,17 +72,23 @@ class _Away(Tensor):
 class PretendDevice(AbstractContextManager["PretendDevice"]):
     """While entered, `torch.device(PretendDevice.NAME)` computes.
 
+    `fault` makes it a broken one: it is given the name of each operation on the
+    device and its result, and returns what the device says instead; None = the same.
+
     Raises:
         MixedDevicesError: an operation was given tensors of both devices.
     """
 
     NAME = NAME
 
-    def __init__(self) -> None:
+    def __init__(self, fault: Fault | None = None) -> None:
         self._modes = ExitStack()
+        self._fault = fault
 
     def __enter__(self) -> Self:
         """From now on, on this thread."""
+        _faults.append(self._fault)
+        self._modes.callback(_faults.pop)
         self._modes.enter_context(_Operations())  # type: ignore[no-untyped-call]
         self._modes.enter_context(_Literals())
         return self
@@ -141,7 +151,22 @@ def _run(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     )
     if name.endswith("_") and not name.endswith("__"):
         return args[0]  # changed in place
-    return _mapped(Tensor, _Away, done) if away else done
+    if not away:
+        return done
+    fault = _faults[-1] if _faults else None
+    if fault is not None:
+        done = _mapped(Tensor, lambda result: _broken(fault, name, result), done)
+    return _mapped(Tensor, _Away, done)
+
+
+def _broken(fault: Fault, name: str, result: Tensor) -> Tensor:
+    """In memory of its own: a constant of the program that it looks at stays whole."""
+    said = fault(name, result)
+    if said is None or 0 in result.stride():
+        return result
+    return torch.empty_strided(
+        result.size(), result.stride(), dtype=result.dtype
+    ).copy_(said)
 
 
 def _leaves(values: Iterable[Any]) -> Iterator[Any]:

@@ -58,7 +58,9 @@ def _unseen(job: ThermalJob, seen: Outlook) -> ThermalDecision:
     duty = seen.blind_duty
     if duty >= 1.0:
         return _go(seen, job, 1.0, f"starts now: {why}, and not guarded here")
-    if duty >= LEAST_DUTY[job.priority]:
+    is_out_of_patience = job.waited_s >= PATIENCE_S[job.priority]
+    has_no_other = duty > 0 and not seen.limits.has_cpu and is_out_of_patience
+    if duty >= LEAST_DUTY[job.priority] or has_no_other:
         said = f"starts at {duty:.0%} of full speed: {why}"
         return _go(seen, job, duty, said)
     if seen.limits.has_cpu:
@@ -137,6 +139,7 @@ def _wait(
         sentence=said,
         duty=0.0,
         wait_s=wait_s if wait_s is not None or is_pause else ASK_AGAIN_S,
+        is_estimate=wait_s is not None,
         peak_c=seen.forecast.highest_c if seen.temperature_c is not None else None,
     )
 

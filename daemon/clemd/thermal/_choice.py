@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from clemd.config import ThermalSettings
 from clemd.driver_api import Sensor, SensorDriver
-from clemd.errors import UsageError
+from clemd.errors import SensorLostError, UsageError
 
 
 @runtime_checkable
@@ -28,12 +28,16 @@ def choose_sensor(
     settings: ThermalSettings,
     drivers: Iterable[SensorDriver],
     clock: Callable[[], float],
+    *,
+    device: str | None = None,
 ) -> Sensor | None:
     """The sensor that the profile asks for, or None if there is none.
 
     A `trace` is played whatever `sensor` says. `auto` takes the first sensor of the
-    first driver that has one (drivers come in order: GPU before CPU); `none` takes
-    none; any other word is a driver's name (`nvml`) or a sensor's (`nvml:1`).
+    first driver that has one (drivers come in order: GPU before CPU) and, where the
+    `device` is known that will work (`cpu`, `cuda:1`), one that does not say that it
+    belongs to another; `none` takes none; any other word is a driver's name (`nvml`)
+    or a sensor's (`nvml:1`).
 
     Raises:
         UsageError: the trace cannot be played, or no driver has that name.
@@ -56,13 +60,29 @@ def choose_sensor(
         if wanted is not None and wanted.split(":")[0] != driver.name:
             continue
         for sensor in driver.discover():
-            if chosen is None and _is_wanted(sensor, driver.name, wanted):
+            suits = wanted is not None or _is_of(sensor, device)
+            if chosen is None and suits and _is_wanted(sensor, driver.name, wanted):
                 chosen = sensor
             else:
                 sensor.close()
         if chosen is not None:
             return chosen
     return None
+
+
+def _is_of(sensor: Sensor, device: str | None) -> bool:
+    """It does not say that it belongs to another device."""
+    if device is None:
+        return True
+    try:
+        said = sensor.read().device
+    except (SensorLostError, OSError):
+        return True  # it may come back
+    kind, _, number = device.partition(":")
+    said_kind, _, said_number = said.partition(":")
+    if said_kind not in {"cpu", "cuda"}:
+        return True
+    return said_kind == kind and (said_number or "0") == (number or "0")
 
 
 def _is_wanted(sensor: Sensor, driver_name: str, wanted: str | None) -> bool:

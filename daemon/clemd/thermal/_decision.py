@@ -55,7 +55,10 @@ class ThermalDecision:
     duty: float = 1.0
     """Expected share of the time that the device will work for the job."""
     wait_s: float | None = None
-    """Estimated time until the job may start; None = it may, or nobody knows."""
+    """When to ask again; None = it may start, or nobody knows."""
+    is_estimate: bool = True
+    """`wait_s` follows from what is known of the device, or from the operator's word;
+    else it is only a time after which to ask again."""
     lasting_s: float | None = None
     """Estimated time from start to end, pauses included."""
     peak_c: float | None = None

@@ -108,6 +108,11 @@ class Governor:
         """The operator's word; None takes it back."""
         self._override = wish
 
+    def wish(self, now_s: float) -> Override | None:
+        """The operator's word, while it holds."""
+        asked = self._override
+        return asked if asked is not None and asked.until_s > now_s else None
+
     def started(self, now_s: float) -> None:
         """A job has the device; it begins at a breathing point."""
         self._work.started(now_s)
@@ -122,11 +127,15 @@ class Governor:
         self._work.ended(now_s)
         self._gate.closed_since_s = None
 
+    def goes_on(self, now_s: float) -> None:
+        """Another job of the device still works, although one pauses or has ended."""
+        self._work.resumed(now_s)
+
     # what it is asked
 
     def decide(self, job: ThermalJob, now_s: float) -> ThermalDecision:
         """May this job start now, and if not, why and how long."""
-        senses, wish = self._senses, self._wish(now_s)
+        senses, wish = self._senses, self.wish(now_s)
         observer = senses.observer
         outlook = Outlook(
             limits=self.limits,
@@ -160,7 +169,7 @@ class Governor:
         since_s = self._gate.closed_since_s
         if since_s is None:
             return False
-        wish = self._wish(now_s)
+        wish = self.wish(now_s)
         if wish is not None and wish.wish is Wish.PAUSE:
             return True
         return now_s - since_s >= self.limits.yield_after_s
@@ -169,7 +178,7 @@ class Governor:
 
     def _closed_s(self, now_s: float) -> float:
         """How long heat, blindness or the operator keep the gate shut."""
-        longest_s, override = self.limits.longest_pause_s, self._wish(now_s)
+        longest_s, override = self.limits.longest_pause_s, self.wish(now_s)
         wish = None if override is None else override.wish
         if wish is Wish.PAUSE or self.acting is ThermalState.HOT:
             return longest_s
@@ -193,7 +202,3 @@ class Governor:
             fit,
             at_most_s=self.limits.longest_pause_s,
         )
-
-    def _wish(self, now_s: float) -> Override | None:
-        asked = self._override
-        return asked if asked is not None and asked.until_s > now_s else None

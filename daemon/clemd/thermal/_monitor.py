@@ -69,11 +69,14 @@ class ThermalMonitor:
         clock: Callable[[], float],
         *,
         limits: Limits | None = None,
+        device: str = "cpu",
     ) -> None:
         self._sensor = sensor
-        self._clock = clock
+        self._clock, self._settings = clock, settings
         has_sensor = sensor is not None
-        self.limits = limits or Limits.of(settings, has_sensor=has_sensor)
+        self.limits = limits or Limits.of(
+            settings, device=device, has_sensor=has_sensor
+        )
         self.governor = Governor(self.limits)
         self._stuck = StuckDetector()
         self._shown: ThermalState = self.governor.state
@@ -88,6 +91,10 @@ class ThermalMonitor:
     def state(self) -> ThermalState:
         """The state after the last sample."""
         return self.governor.state
+
+    def on(self, device: str) -> ThermalMonitor:
+        """The same sensor, for another device: what was learnt is not of this one."""
+        return ThermalMonitor(self._sensor, self._settings, self._clock, device=device)
 
     def look(self) -> ThermalLook:
         """Ask the sensor; never raises for what a sensor may do."""

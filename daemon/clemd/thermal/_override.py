@@ -39,7 +39,7 @@ class Override:
         """
         if wish not in set(Wish):
             raise UsageError(
-                "no such override", str(wish), f"choose one of {', '.join(Wish)}"
+                "no such override", str(wish), f"choose one of {', '.join(Wish)}, none"
             )
         if not 0 < seconds <= LONGEST_S:
             raise UsageError(

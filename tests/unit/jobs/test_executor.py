@@ -10,11 +10,17 @@ from pathlib import Path
 import psutil
 import pytest
 
-from clemd.jobs import LocalExecutor, WorkerFailedError, WorkerLostError
+from clemd.errors import LeaseLostError
+from clemd.jobs import (
+    LocalExecutor,
+    WorkerFailedError,
+    WorkerLostError,
+    WorkerStoppedError,
+)
 
 WORKER = """
 import json, os, sys, time
-for line in sys.stdin:
+for line in iter(sys.stdin.readline, ""):
     task = json.loads(line)
     say = lambda answer: print(json.dumps(answer), flush=True)
     match task["do"]:
@@ -26,6 +32,13 @@ for line in sys.stdin:
         case "die": os._exit(3)
         case "lie": print("not json", flush=True)
         case "odd": say({"else": 1})
+        case "breathe":
+            said = []
+            for n in range(task["n"]):
+                say({"breath": str(n)})
+                said.append(json.loads(sys.stdin.readline())["go"])
+                if not said[-1]: break
+            say({"done": {"said": said}} if all(said) else {"stopped": str(n)})
 """
 
 
@@ -92,3 +105,53 @@ async def test_cancelled_job_takes_its_worker_along(executor: LocalExecutor) -> 
     with pytest.raises(asyncio.CancelledError):
         await job
     assert not psutil.pid_exists(before)
+
+
+async def test_worker_stands_still_until_its_gate_opens(
+    executor: LocalExecutor,
+) -> None:
+    """Its limit is a limit of work: what the gate takes does not count."""
+    before = await work(executor)
+    stages: list[str] = []
+
+    async def gate(stage: str) -> bool:
+        stages.append(stage)
+        await asyncio.sleep(0.5)
+        return True
+
+    done = await executor.run(
+        {"do": "breathe", "n": 3}, limit_s=0.4, beat=lambda _: None, gate=gate
+    )
+
+    assert done["said"] == [True, True, True]
+    assert stages == ["0", "1", "2"]
+    assert await work(executor) == before
+
+
+async def test_worker_that_is_stopped_is_kept(executor: LocalExecutor) -> None:
+    """It did as it was told: it stays warm for the next job."""
+    before = await work(executor)
+
+    async def gate(stage: str) -> bool:
+        return stage != "1"
+
+    with pytest.raises(WorkerStoppedError, match="1"):
+        await executor.run(
+            {"do": "breathe", "n": 5}, limit_s=60, beat=lambda _: None, gate=gate
+        )
+    assert await work(executor) == before
+
+
+async def test_worker_whose_job_is_no_longer_ours_is_ended(
+    executor: LocalExecutor,
+) -> None:
+    """Or it would answer the next task with the result of this one."""
+    before = await work(executor)
+
+    def lost(_stage: str) -> None:
+        raise LeaseLostError("somebody else has it")
+
+    with pytest.raises(LeaseLostError):
+        await executor.run({"do": "breathe", "n": 5}, limit_s=60, beat=lost)
+    assert not psutil.pid_exists(before)
+    assert await work(executor) != before

@@ -310,3 +310,50 @@ def test_useless_limits_are_refused(
     """A lease of no time would be lost before it is given."""
     with pytest.raises(ValueError, match=rule):
         new_queue(**bad)
+
+
+def test_held_job_keeps_its_place_and_says_why(queue: JobQueue) -> None:
+    """Heat holds the first of the queue; nobody overtakes it, and no try is lost."""
+    first = queue.enqueue("register", "first", {})
+    queue.enqueue("register", "second", {})
+    job = queue.peek(KINDS)
+    assert job is not None
+    queue.hold(job.id, "waits about 40 s: the device is hot\n")
+    held = queue.job(first)
+    lease = take(queue)
+
+    assert held is not None
+    assert (held.state, held.attempts) == ("deferred", 0)
+    assert held.reason == "waits about 40 s: the device is hot\\x0a"
+    assert (lease.job_id, lease.attempt) == (first, 1)
+    queue.hold(first, "too late: it runs")
+    assert queue.job(first) == queue.jobs(("leased",))[0]
+    assert queue.jobs(("leased",))[0].reason == held.reason
+
+
+def test_running_job_says_why_it_stands_still(queue: JobQueue, clock: Any) -> None:
+    """Only whoever holds it may say so."""
+    queue.enqueue("register", "k", {})
+    lease = take(queue)
+    queue.note(lease, "waits: the device is hot")
+    said = queue.jobs(("leased",))[0].reason
+    queue.note(lease, "")
+    queue.finish(lease)
+
+    assert said == "waits: the device is hot"
+    with pytest.raises(LeaseLostError):
+        queue.note(lease, "again")
+
+
+def test_what_the_operator_looks_at_goes_first_and_reruns_last(queue: JobQueue) -> None:
+    """Priorities of jobs that wait can be changed; those of running ones stay."""
+    for key in ("done", "a", "b", "c"):
+        queue.enqueue("register", key, {}, priority=10)
+    done = take(queue)
+    queue.finish(done)
+    running = take(queue)
+
+    assert queue.prioritise(["a", "c", "unknown"], 30) == 1
+    assert queue.retry(done.job_id, again_priority=5)
+    assert running.key == "a"
+    assert [take(queue).key for _ in range(3)] == ["c", "b", "done"]

@@ -75,6 +75,10 @@ class FakeSources:
         """Readings."""
         return [[0.0, since_s]]
 
+    def heat(self, since_s: float) -> dict[str, Any]:
+        """A timeline."""
+        return {"readings": [], "jobs": [], "since_s": since_s}
+
 
 async def obey(verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """A daemon that knows one verb."""

@@ -2,6 +2,7 @@
 
 import { byId, number } from "./dom.js";
 import { Feed } from "./feed.js";
+import { HeatPanel } from "./heat.js";
 import { LayerPanel } from "./layers.js";
 import { showFiles, showResults, showWaiting } from "./lists.js";
 import { Marks } from "./marks.js";
@@ -16,6 +17,7 @@ import { NoWebGL, Viewer } from "./viewer.js";
 const store = new Store();
 const feed = new Feed(store);
 const looks = new Looks();
+const heat = new HeatPanel(feed, store);
 let chosen = { registration: null, em: null, lm: null };
 let about = null;
 let viewer = null, marks = null, tools = null, panel = null, placing = null;
@@ -36,10 +38,18 @@ try {
 function choose(what, { byHand = true } = {}) {
   if (byHand && placing?.isOn) placing.stop();
   chosen = { registration: null, em: null, lm: null, ...what };
+  if (byHand) goFirst(what);
   if (byHand) byId("follow").checked = Boolean(
     chosen.registration && chosen.registration === newest()?.registration_id && byId("follow").checked);
   refresh();
   drawLists();
+}
+
+/** What the operator looks at is registered before the others. */
+function goFirst(what) {
+  const [, foretold] = (what.registration || "").match(/^predicted:([^:]+):/) || [];
+  const em = what.em || foretold;
+  if (em && store.verbs.includes("first")) feed.command("first", { em_frame_id: em }).catch(() => {});
 }
 
 const newest = () => store.registrations.find((one) => one.best !== false) || store.registrations[0];
@@ -155,6 +165,7 @@ function drawSoon() {
     drawLists();
     showActivity(store);
     showThermal(store);
+    heat.show();
     showLine(feed, store);
     byId("instrument").textContent = store.instrument;
     refresh();
@@ -165,7 +176,7 @@ store.addEventListener("change", ({ detail }) => { keepUp(detail.topic, detail.b
 feed.addEventListener("state", () => showLine(feed, store));
 feed.addEventListener("beat", () => showLine(feed, store));
 feed.addEventListener("temperature", () => showThermal(store));
-setInterval(() => feed.takeTemperature(), 15000);
+setInterval(() => { feed.takeTemperature(); heat.take(); }, 15000);
 byId("follow").addEventListener("change", drawSoon);
 document.body.dataset.ready = "yes";
 feed.start();

@@ -31,6 +31,7 @@ export function showActivity(store) {
   if (running.length) parts.push(`${running[0].kind}${running[0].subject ? ` ${running[0].subject}` : ""}`);
   if (running.length > 1) parts.push(`${running.length - 1} more running`);
   if (queued.length) parts.push(`${queued.length} queued`);
+  if (running[0]?.reason) parts.push(running[0].reason);
   if (put.length) parts.push(`${put.length} put off${put[0].reason ? `: ${put[0].reason}` : ""}`);
   if (broken.length) parts.push(`${broken.length} given up`);
   byId("activity").textContent = parts.join(" · ") || "idle, watching";
@@ -43,7 +44,8 @@ export function showThermal(store) {
   chip.dataset.state = thermal?.state || "unknown";
   const value = thermal?.temperature_c ?? history.at(-1)?.[1];
   const words = { cool: "cool", warm: "warm", hot: "hot: waiting", blind: "no sensor" };
-  const state = words[thermal?.state] || "no temperature";
+  const wishes = { pause: "paused by the operator", allow: "allowed by the operator" };
+  const state = wishes[thermal?.wish] || words[thermal?.state] || "no temperature";
   byId("thermal-text").textContent = Number.isFinite(value) ? `${number(value, 0)} °C ${state}` : state;
   chip.title = [thermal?.sensor, thermal?.reason].filter(Boolean).join(": ") || "Temperature of the computing device, last hour";
   drawSpark(byId("spark"), history, thermal?.limit_c);

@@ -1,0 +1,160 @@
+"""Look at the thermometer, feed the governor, keep and tell what it says."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from clemd.messages import ThermalMessage
+from clemd.model import ThermalState
+from clemd.thermal import ThermalLook, ThermalMonitor, ThermalSample
+
+from ._house import House
+
+HISTORY_EVERY_S = 5.0
+"""Readings are looked at every second, kept more rarely: each one is a disk flush."""
+_PATIENT_PERIODS = 3
+"""A look that takes longer counts as one that saw nothing."""
+_log = structlog.get_logger(__name__)
+
+
+class HeatWatch:
+    """The loop between the sensor and everybody who wants to know.
+
+    The sensor is asked in a thread, because a driver may hang; what it said is taken
+    on the loop, because the governor belongs to one thread.
+    """
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._kept_s = -HISTORY_EVERY_S
+        self._told = (False, False)
+        self._slowed_s = 0.0
+        self._asked: asyncio.Task[tuple[ThermalMonitor, ThermalLook]] | None = None
+        self.sample: ThermalSample | None = None
+        """The last one."""
+
+    async def run(self) -> None:
+        """Watch until the daemon stops."""
+        house = self._house
+        while not house.stop.is_set():
+            house.heartbeats.beat("thermal")
+            await self.look()
+            await house.stop.wait(house.profile.thermal.period_s)
+
+    async def look(self) -> None:
+        """Look once; before the first job, too."""
+        monitor, look = await self._ask()
+        if monitor is not self._house.monitor:
+            return  # the worker has named another device meanwhile
+        sample = self.sample = monitor.take(look)
+        if sample.acting is ThermalState.HOT:
+            self._house.guard.trust.doubt()  # it must prove itself before it works
+        self._count(sample)
+        has_wish = self._house.guard.wish() is not None
+        is_aside = bool(self._house.guard.trust.set_aside)
+        if sample.changed or (has_wish, is_aside) != self._told:
+            self.tell()
+        elif self._is_due(sample):
+            self._keep(sample)
+
+    def tell(self) -> None:
+        """Keep and announce how things stand now."""
+        house, sample = self._house, self.sample
+        if sample is None:
+            return
+        wish = house.guard.wish()
+        self._told = (wish is not None, bool(house.guard.trust.set_aside))
+        with house.store.transaction():
+            self._keep(sample)
+            house.store.announce(
+                ThermalMessage.model_validate(
+                    {
+                        "state": sample.state.value,
+                        "sensor": house.monitor.sensor_name,
+                        "temperature_c": _temperature(sample),
+                        "limit_c": house.monitor.limits.hot_c,
+                        "reason": self.reason(),
+                        "duty": sample.duty,
+                        "set_aside": house.guard.trust.set_aside,
+                        "wish": None if wish is None else wish[0].wish.value,
+                        "wish_until": None if wish is None else _moment(wish[1]),
+                    }
+                )
+            )
+        house.committed()
+        _log.info("thermal_state", state=sample.state.value, reason=self.reason())
+
+    def reason(self) -> str:
+        """Why the state is what it is, the operator's word included."""
+        said = [] if self.sample is None else [self.sample.reason]
+        aside = self._house.guard.trust.set_aside
+        if aside:
+            said.append(f"{self._house.guard.device} is set aside: {aside}")
+        wish = self._house.guard.wish()
+        if wish is not None:
+            until = f"until {_moment(wish[1])[11:16]} UTC"
+            verb = {"pause": "paused", "allow": "allowed"}[wish[0].wish.value]
+            said.append(f"{verb} by the operator {until}")
+        return "; ".join(one for one in said if one)
+
+    async def _ask(self) -> tuple[ThermalMonitor, ThermalLook]:
+        """What the sensor says, or that it does not say anything."""
+        if self._asked is None:
+            monitor = self._house.monitor
+            self._asked = asyncio.create_task(_in_thread(monitor))
+        limit_s = _PATIENT_PERIODS * self._house.profile.thermal.period_s
+        limit_s = min(max(limit_s, 1.0), 10.0)
+        done, _ = await asyncio.wait({self._asked}, timeout=limit_s)
+        if not done:
+            doubt = "the sensor has not answered yet"
+            look = ThermalLook(at_s=self._house.clock(), reading=None, doubt=doubt)
+            return self._house.monitor, look
+        answer, self._asked = self._asked.result(), None
+        if answer[1].at_s < self._house.clock() - limit_s:  # as old as it took to come
+            return await self._ask()
+        return answer
+
+    def _is_due(self, sample: ThermalSample) -> bool:
+        if _temperature(sample) is None:
+            return False
+        return self._house.clock() - self._kept_s >= HISTORY_EVERY_S
+
+    def _keep(self, sample: ThermalSample) -> None:
+        self._kept_s = self._house.clock()
+        reading = sample.reading
+        self._house.store.record_thermal(
+            sample.state.value,
+            temperature_c=_temperature(sample),
+            sensor=self._house.monitor.sensor_name,
+            power_w=None if reading is None else reading.power_w,
+            duty=sample.duty,
+            throttle=() if reading is None else reading.throttle_reasons,
+            reason=self.reason(),
+        )
+
+    def _count(self, sample: ThermalSample) -> None:
+        metrics, reading = self._house.metrics, sample.reading
+        metrics.set_heat(
+            state=sample.state.value,
+            temperature_c=_temperature(sample),
+            power_w=None if reading is None else reading.power_w,
+            duty=sample.duty,
+        )
+        if reading is not None and reading.throttle_reasons:
+            metrics.throttled_s.inc(self._house.profile.thermal.period_s)
+
+
+async def _in_thread(monitor: ThermalMonitor) -> tuple[ThermalMonitor, ThermalLook]:
+    return monitor, await asyncio.to_thread(monitor.look)
+
+
+def _temperature(sample: ThermalSample) -> float | None:
+    return None if sample.reading is None else sample.reading.temperature_c
+
+
+def _moment(seconds: float) -> str:
+    then = datetime.now(UTC) + timedelta(seconds=seconds)
+    return then.isoformat(timespec="seconds")
