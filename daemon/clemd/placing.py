@@ -7,17 +7,16 @@ right: people click the wrong one of two similar cells, too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
-from clemd.errors import UsageError
+from clemd.clicked import Points, fit_points
 from clemd.geometry import (
     PointFit,
     as_matrix,
     as_rows,
     corner_errors,
     decompose,
-    similarity_through,
 )
 from clemd.model import ErrorRadius, Registration, TransformModel, Verdict
 from clemd.pipeline import Loaded, Request, radius_in_um, register_pair
@@ -30,37 +29,6 @@ NEAR_SHARE = 0.10
 """The pixels may move the operator's pose by this share of the EM width."""
 MEDIAN_SHARE = 0.481
 """Median over 95 % radius of errors that scatter alike in x and y."""
-MOST_POINTS = 24
-
-Points = Sequence[Sequence[float]]
-"""Rows of EM x, EM y, LM x, LM y, in px of the images as stored."""
-
-
-def fit_points(em: Loaded, lm: Loaded, points: Points) -> PointFit:
-    """The pose that the points say.
-
-    Raises:
-        UsageError: too few or too many points, one that is off its image, or points
-            that decide no pose.
-    """
-    mend = "give rows of EM x, EM y, LM x, LM y in px"
-    if not 2 <= len(points) <= MOST_POINTS or any(len(row) != 4 for row in points):
-        raise UsageError(f"{len(points)} points", "points", f"{mend}, 2 to 24 of them")
-    first = [(row[0], row[1]) for row in points]
-    second = [(row[2], row[3]) for row in points]
-    for name, image, rows in (("EM", em, first), ("LM", lm, second)):
-        height, width = image.frame.shape
-        for x, y in rows:
-            if not (-0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5):
-                raise UsageError(
-                    f"({x:g}, {y:g}) is not on the {name} image",
-                    f"{width} x {height} px",
-                    mend,
-                )
-    try:
-        return similarity_through(first, second)
-    except ValueError as useless:
-        raise UsageError(str(useless), "points", mend) from useless
 
 
 def register_by_hand(
@@ -76,10 +44,11 @@ def register_by_hand(
     Raises:
         UsageError: see `fit_points`.
     """
-    placed = fit_points(em, lm, points)
+    placed = fit_points(points, em.frame.shape, lm.frame.shape)
     expected = as_rows(placed.matrix)
     asked = replace(request, expected=expected, only_expected=True)
     found = register_pair(em, lm, asked, breathe=breathe)
+    found = replace(found, asked=replace(asked.asked, points=points))
     width = em.frame.shape[1] * decompose(placed.matrix, (0.0, 0.0)).scale
     off = _off_lm_px(found, placed, em)
     by = f"placed by hand over {len(points)} points"
@@ -135,4 +104,4 @@ def _as_placed(
     )
 
 
-__all__ = ["ENGINE", "fit_points", "register_by_hand"]
+__all__ = ["ENGINE", "register_by_hand"]

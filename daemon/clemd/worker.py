@@ -116,9 +116,17 @@ def _register(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
     request = pipeline.Request(**task["request"])
     if request.expected is not None:
         request = replace(request, expected=as_rows(as_matrix(request.expected)))
-    found = register_cut_out(em, _parents(task)) or pipeline.register_pair(
-        em, lm, request, breathe=Breathing(tell, device=request.device)
-    )
+    breathe = Breathing(tell, device=request.device)
+    if "points" in task:
+        from clemd.clicked import points_of
+        from clemd.placing import register_by_hand
+
+        points = points_of(task["points"])
+        found = register_by_hand(em, lm, points, request, breathe=breathe)
+    else:
+        found = register_cut_out(em, _parents(task)) or pipeline.register_pair(
+            em, lm, request, breathe=breathe
+        )
     tell({"beat": "output"})
     pipeline.write_layers(cache, lm)
     pipeline.write_layers(cache, em)

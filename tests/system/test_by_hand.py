@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 import tifffile
 
+from clemd.client import Client, RejectedError
 from clemd.geometry import apply, as_matrix, corner_errors, corners
 from clemd_drivers.simulated import render_pair
 
@@ -109,3 +112,86 @@ def test_points_that_say_nothing_are_refused_in_words(
     assert done.returncode == 2
     assert said in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.fixture(scope="module")
+def rescued(
+    daemon_type: Any, tmp_path_factory: pytest.TempPathFactory, pair: Any
+) -> Iterator[Any]:
+    """A daemon with one pair that it rejected, and what came of the points since."""
+    folder, truth = pair
+    daemon = daemon_type(tmp_path_factory.mktemp("hand"))
+    try:
+        daemon.start()
+        shutil.copy(folder / "lm.tif", daemon.lm / "lm.tif")
+        shutil.copy(folder / "noise.tif", daemon.em / "em.tif")
+        daemon.wait_for_results(1)
+        (first,) = daemon.ask(lambda reader: reader.registrations())
+        rows = [
+            [float(v) for v in text.split(",")] for text in clicks(truth, 0.5)[1::2]
+        ]
+        with Client(state=daemon.state) as client:
+            asked = {"em_frame_id": first.em_frame_id, "lm_frame_id": first.lm_frame_id}
+            client.command("place", **asked, points=rows)
+            daemon.wait_for_results(2)
+            yield daemon, first, client, asked, rows
+        daemon.stop()
+    finally:
+        daemon.close()
+
+
+@pytest.mark.slow
+def test_pair_placed_by_hand_replaces_what_was_rejected(rescued: Any) -> None:
+    """It is what the page shows from then on, to be reviewed."""
+    daemon, first, _, _, rows = rescued
+    found = daemon.ask(lambda reader: reader.registrations(best_only=True))
+
+    assert first.verdict.value == "rejected"
+    assert [row.verdict.value for row in found] == ["review"]
+    assert found[0].registration.engine == "by hand"
+    assert found[0].registration.asked.points == tuple(map(tuple, rows))
+
+
+@pytest.mark.slow
+def test_pair_placed_by_hand_can_be_replayed(rescued: Any, clemd: Any) -> None:
+    """Its points are kept with it."""
+    daemon = rescued[0]
+    (best,) = daemon.ask(lambda reader: reader.registrations(best_only=True))
+    done = clemd("replay", best.id, "--state", daemon.state)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("the same")
+
+
+@pytest.mark.slow
+def test_registering_once_more_keeps_both_results(rescued: Any) -> None:
+    """The page's "Try again" names the result, not a job."""
+    daemon, first, client, *_ = rescued
+    client.command("retry", registration_id=first.id)
+    daemon.wait_for_results(3)
+    (best,) = daemon.ask(lambda reader: reader.registrations(best_only=True))
+
+    assert best.registration.engine == "by hand"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("points", "said"),
+    [
+        (None, "0 points"),
+        ([[1, 2, 3, 4]], "1 points"),
+        ([[1, 2, 3, 4], [1, 2, 3, float("nan")]], "is not four numbers"),
+        ([[1, 2, 3, 4], [1, 2, 3]], "is not a pair of points"),
+        ([[1, 2, 3, 4], [5, 6, 7, 1e9]], "is not on the LM image"),
+        ([[9, 9, 9, 9]] * 3, "all points lie in one place"),
+        ([[1, 2, 3, 4]] * 25, "25 points"),
+    ],
+)
+def test_daemon_refuses_points_that_say_nothing(
+    rescued: Any, points: Any, said: str
+) -> None:
+    """Before a job is made of them."""
+    _, _, client, asked, _ = rescued
+    with pytest.raises((RejectedError, ValueError)) as refused:
+        client.command("place", **asked, points=points)
+    assert said in str(refused.value) or "JSON" in str(refused.value)

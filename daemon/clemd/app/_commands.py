@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any
 
+from clemd.clicked import fit_points, points_of
 from clemd.errors import UsageError
 from clemd.model import Verdict, display_name
 from clemd.sessions import target
@@ -47,6 +48,7 @@ class Commands:
             "undo": self._undo,
             "pair": self._pair,
             "unpair": self._unpair,
+            "place": self._place,
             "session": self._session,
             "retry": self._retry,
             "target": self._target,
@@ -131,6 +133,26 @@ class Commands:
         self._house.committed()
         return answer
 
+    async def _place(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Lay an image on a map over points that the operator clicked in both."""
+        em, lm = self._frames(arguments)
+        store = self._house.store
+        points = points_of(arguments.get("points"))
+        fit_points(points, store.frame(em).frame.shape, store.frame(lm).frame.shape)
+        known = [p for p in store.pairs(em_frame_id=em) if p.lm_frame_id == lm]
+        with store.transaction():
+            if known and known[0].state != "overruled":
+                pair_id = known[0].id
+            else:
+                pair_id, _ = self._overruling.choose(em, lm)
+            job_id = self._matching.enqueue_placing(pair_id, points)
+        self._house.committed()
+        return {
+            "pair_id": pair_id,
+            "job_id": job_id,
+            "message": f"laid over {len(points)} points; the pixels are being asked",
+        }
+
     async def _unpair(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Take back what a person said about an image: the rules hold again."""
         em = find_frame(self._house.store, _text(arguments, "em_frame_id"), "em")
@@ -166,6 +188,8 @@ class Commands:
         return em, lm
 
     async def _retry(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        if "registration_id" in arguments:
+            return self._again(_text(arguments, "registration_id"))
         job_id = arguments.get("job_id")
         if type(job_id) is not int or not 0 < job_id < 1 << 62:
             raise UsageError("retry needs a job_id", repr(job_id), "give a number")
@@ -173,6 +197,14 @@ class Commands:
             raise UsageError("no such job, or it is running", str(job_id), "wait")
         self._house.committed()
         return {"job_id": job_id}
+
+    def _again(self, registration_id: str) -> dict[str, Any]:
+        """Register the pair of a result once more: its session may know more by now."""
+        row = self._house.store.registration(registration_id)
+        with self._house.store.transaction():
+            job_id = self._matching.enqueue_again(row.pair_id)
+        self._house.committed()
+        return {"job_id": job_id, "message": "registered again; the result will follow"}
 
     async def _first(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """The EM image that the operator looks at goes before the others."""

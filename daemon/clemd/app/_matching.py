@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from hashlib import sha256
 
+from clemd.clicked import Points
 from clemd.messages import PairMessage
 from clemd.model import PairProposal, Side, Verdict
 from clemd.pairing import Decision, State, Tried, decide
@@ -12,7 +15,7 @@ from clemd.store import PairRow
 from ._house import REGISTER, House
 from ._known import KnownFrames
 from ._learning import Learning
-from ._urgency import NEW
+from ._urgency import AGAIN, FIRST, NEW
 
 _VERDICTS = {
     Verdict.ACCEPTED: Tried.ACCEPTED,
@@ -57,6 +60,28 @@ class Matching:
     def consider(self, em_frame_id: str) -> None:
         """Something about an EM image has changed: decide again."""
         self._apply(self._decision(em_frame_id, self._stage(), self.known.mixed()))
+
+    def enqueue_again(self, pair_id: str) -> int:
+        """Queue a pair that has results already; the new one is kept beside them."""
+        self._house.metrics.jobs_queued.inc()
+        results = len(self._house.store.registrations(pair_id=pair_id))
+        return self._house.queue.enqueue(
+            REGISTER,
+            f"{self.key_of(pair_id)}:again-{results}",
+            {"pair_id": pair_id},
+            priority=AGAIN,
+        )
+
+    def enqueue_placing(self, pair_id: str, points: Points) -> int:
+        """Queue a pair laid by hand; the same points only once."""
+        self._house.metrics.jobs_queued.inc()
+        said = sha256(json.dumps(points).encode()).hexdigest()[:16]
+        return self._house.queue.enqueue(
+            REGISTER,
+            f"place:{pair_id}:{said}:{self._request_key}",
+            {"pair_id": pair_id, "points": points},
+            priority=FIRST,
+        )
 
     def key_of(self, pair_id: str) -> str:
         """Names the work: this pair with these parameters."""

@@ -184,6 +184,8 @@ class Registrar:
             "request": request,
             "parents": self._parents(em, lm),
         }
+        if "points" in lease.payload:
+            task["points"] = lease.payload["points"]
         limit_s = house.profile.registration.time_limit_s
         with self._hold.spending(turn, lease, subject=em.frame.path) as spent:
             answer = await run_in_turn(

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from clemd.clicked import Points, points_of
 from clemd.errors import UsageError
 from clemd.model import Registration, Verdict
 from clemd.supervising import configure_logging
@@ -42,15 +43,16 @@ class Wishes:
         _check("tolerance", "--tolerance", self.tolerance, 1e-6, 0.2)
         _check("time limit", "--time-limit", self.time_limit_s, 0.1, 86_400)
         _check("memory limit", "--memory-limit", self.memory_limit_gb, 0.1, 4096)
-        self.point_rows()
+        self.clicked()
 
-    def point_rows(self) -> list[list[float]]:
-        """The points as numbers, px of the images as stored.
+    def clicked(self) -> Points:
+        """The points as numbers, px of the images as stored; empty if there are none.
 
         Raises:
-            UsageError: one of them is not four numbers.
+            UsageError: one of them is not four numbers, or they are too few.
         """
-        return [_four(text) for text in self.points]
+        rows = [_four(text) for text in self.points]
+        return points_of(rows) if rows else ()
 
 
 def _four(text: str) -> list[float]:
@@ -127,8 +129,7 @@ def _register(
     if wishes.points:
         from clemd.placing import register_by_hand
 
-        points = wishes.point_rows()
-        found = register_by_hand(em_image, lm_image, points, request)
+        found = register_by_hand(em_image, lm_image, wishes.clicked(), request)
     else:
         found = pipeline.register_pair(em_image, lm_image, request)
     spent = found.seconds

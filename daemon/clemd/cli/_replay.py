@@ -79,7 +79,7 @@ def _again(row: RegistrationRow, em: Frame, lm: Frame, cache: Path) -> Registrat
             "this result kept no settings", row.id, "register its files again"
         )
     request = pipeline.Request(
-        engine=kept.engine,
+        engine="auto" if kept.asked.points else kept.engine,
         device=kept.device,
         pixel_ratio=kept.asked.pixel_ratio,
         scale_tolerance=kept.asked.scale_tolerance,
@@ -90,6 +90,10 @@ def _again(row: RegistrationRow, em: Frame, lm: Frame, cache: Path) -> Registrat
     )
     with tempfile.TemporaryDirectory(prefix="clemd-replay-") as folder:
         loaded = [_loaded(frame, cache, Path(folder)) for frame in (em, lm)]
+        if kept.asked.points:
+            from clemd.placing import register_by_hand
+
+            return register_by_hand(loaded[0], loaded[1], kept.asked.points, request)
         return pipeline.register_pair(loaded[0], loaded[1], request)
 
 

@@ -66,6 +66,8 @@ class Asked:
     tolerance: float = 0.02
     expected: Matrix3 | None = None
     """Where a session had expected the image, EM px -> LM px; it was checked first."""
+    points: tuple[tuple[float, float, float, float], ...] = ()
+    """Over which it was placed by hand: EM x, EM y, LM x, LM y, px each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ _MARK_BEST = """
         SELECT id FROM registrations WHERE em_frame_id = ?1 ORDER BY
             CASE verdict WHEN 'accepted' THEN 0 WHEN 'review' THEN 1 ELSE 2 END,
             decided_by = 'engine',
+            job_key NOT LIKE 'place:%',  -- by hand: somebody has looked
             confidence DESC,
             error_p95 IS NULL,
             error_p95,
