@@ -72,15 +72,14 @@ class RootSettings(_Settings):
         "*.partial",
         ".*",
         "~*",
-        "*.txt",
-        "*.hdr",
-        "*.mdoc",
-        "*.emi",
     )
-    """File-name patterns that are never images (sidecars, temporary names)."""
+    """File-name patterns that are never looked at (temporary names)."""
+    sidecars: tuple[str, ...] = ("*.txt", "*.hdr", "*.mdoc", "*.emi")
+    """Texts that some microscopes write beside an image: one unit with it."""
     incomplete_s: Seconds = 60.0
     """A file whose structure is incomplete is refused after this time unchanged."""
-    sidecar_wait_s: float = Field(default=30.0, ge=0)
+    sidecar_wait_s: float = Field(default=30.0, ge=0, le=86_400)
+    """How long an image without pixel size waits for the text beside it."""
 
     @model_validator(mode="after")
     def _absolute(self) -> RootSettings:

@@ -39,6 +39,8 @@ class SourceFile:
     head: bytes
     """The first `HEAD_BYTES` bytes."""
     folder_fd: int = field(repr=False)
+    beside: dict[str, str] = field(default_factory=dict, repr=False)
+    """Siblings that were opened: name -> `SIZE@MODIFIED_NS`."""
 
     @classmethod
     def open(cls, path: Path) -> SourceFile:
@@ -112,8 +114,10 @@ class SourceFile:
         except OSError:
             return None
         try:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
+            facts = os.fstat(fd)
+            if not stat.S_ISREG(facts.st_mode):
                 return None
+            self.beside[base] = f"{facts.st_size}@{facts.st_mtime_ns}"
             return os.pread(fd, 1 << 20, 0)
         finally:
             os.close(fd)

@@ -29,7 +29,14 @@ class FileMessage(Message):
     """Shown to people; relative to the root."""
     side: str | None = None
     state: Literal[
-        "noticed", "waiting", "reading", "read", "refused", "vanished", "superseded"
+        "noticed",
+        "waiting",
+        "reading",
+        "read",
+        "refused",
+        "vanished",
+        "superseded",
+        "beside",
     ]
     reason: str = ""
     revision: int = 1

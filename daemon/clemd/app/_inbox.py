@@ -23,9 +23,10 @@ from clemd.watching import (
 )
 
 from ._house import READ, House
+from ._sidecars import BESIDE, images_of, is_sidecar, was_read_with
 
 BATCH = 200
-SETTLED_STATES = frozenset({"read", "refused", "superseded", "reading"})
+SETTLED_STATES = frozenset({"read", "refused", "superseded", "reading", BESIDE})
 _log = structlog.get_logger(__name__)
 
 
@@ -37,6 +38,7 @@ class Inbox:
         self._loop = asyncio.get_running_loop()
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._sides = {r.name: r.side for r in house.profile.roots}
+        self._roots = {r.name: r for r in house.profile.roots}
         self._watches: dict[str, FolderWatch] = {}
         self.roots: dict[str, RootStatus] = {}
 
@@ -105,6 +107,10 @@ class Inbox:
                 row = self._row(event.root, event.relative, event.look)
                 if _has_controls(event.relative):
                     self.refuse(row, "a control character in its name: rename it")
+                elif is_sidecar(self._roots[event.root], event.relative):
+                    self._take_beside(row)
+                elif row.state == "read":  # back unchanged, or offered twice
+                    self._announce(row, "read")
                 else:
                     self._queue(row)
             case Odd():
@@ -146,6 +152,21 @@ class Inbox:
             queue.retry(job_id)
         self._house.store.set_file_state(row.id, "reading")
         self._announce(row, "reading")
+
+    def _take_beside(self, row: FileRow) -> None:
+        """A text is complete: its image is read with it, again if need be."""
+        store = self._house.store
+        store.set_file_state(row.id, BESIDE)
+        self._announce(row, BESIDE)
+        for image in images_of(store, self._roots[row.root], row.relative):
+            if image.state == "waiting":
+                self._queue(image)
+            elif image.state == "refused":
+                self._queue(store.revise_file(image.id))
+            elif image.state == "read":
+                frames = store.frames(file_id=image.id, limit=1)
+                if frames and not was_read_with(frames[0].frame, row):
+                    self._queue(store.revise_file(image.id))
 
     def _lose(self, event: Vanished) -> None:
         row = self._house.store.known_files(event.root).get(event.relative)

@@ -15,16 +15,18 @@ from clemd.errors import (
 )
 from clemd.jobs import Lease
 from clemd.messages import FrameMessage
-from clemd.model import display_name
+from clemd.model import Frame, display_name
 from clemd.reading import ReadRequest, ReadResult, to_contract
 from clemd.store import FileRow
 
 from ._house import READ, House
 from ._inbox import Inbox
 from ._matching import Matching
+from ._sidecars import still_arriving
 
 CHANGED_WAIT_S = 0.5
 NO_READER_WAIT_S = 5.0
+NO_SIDECAR = "waiting for the text file beside it"
 _log = structlog.get_logger(__name__)
 
 
@@ -37,6 +39,8 @@ class Intake:
         self._matching = matching
         self._roots = {root.name: root for root in house.profile.roots}
         self._incomplete_since: dict[tuple[int, int], float] = {}
+        self._with_texts: set[tuple[str, bytes]] = set()
+        """(root, folder) in which images have a text beside them."""
 
     async def run(self) -> None:
         """Serve read jobs until cancelled."""
@@ -85,8 +89,24 @@ class Intake:
         else:
             if result.look != (row.size_bytes, row.modified_ns, row.inode):
                 self._wait(lease, row, "the file has changed again", CHANGED_WAIT_S)
+            elif left_s := self._sidecar_wait_s(row, root, result.frame, waited_s):
+                self._wait(lease, row, NO_SIDECAR, left_s)
             else:
                 self._keep(lease, row, root, result)
+
+    def _sidecar_wait_s(
+        self, row: FileRow, root: RootSettings, frame: Frame, waited_s: float
+    ) -> float:
+        """Seconds that an image may still wait for its text; 0 = read it now."""
+        folder = row.root, row.relative.rpartition(b"/")[0]
+        if frame.beside:
+            self._with_texts.add(folder)
+            waits = still_arriving(self._house.store, root, row, frame)
+        else:
+            asked = "sidecar_wait_s" in root.model_fields_set
+            wanted = asked or folder in self._with_texts
+            waits = wanted and frame.pixel_size is None
+        return max(0.0, root.sidecar_wait_s - waited_s) if waits else 0.0
 
     def _drop_if_gone(self, lease: Lease, row: FileRow) -> bool:
         """The file vanished or was overwritten meanwhile: what was read says nothing.

@@ -42,7 +42,8 @@ class GivenFiles:
     @property
     def visible(self) -> int:
         """How many the daemon must notice: sidecars and hidden files are not images."""
-        ignored: tuple[str, ...] = RootSettings.model_fields["ignore"].default
+        fields = RootSettings.model_fields
+        ignored = (*fields["ignore"].default, *fields["sidecars"].default)
         return sum(
             not any(fnmatch(path.name.lower(), pattern) for pattern in ignored)
             for path, _ in self.files

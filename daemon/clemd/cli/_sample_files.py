@@ -83,7 +83,8 @@ def _listed(
                 parts.setdefault(folder / name, root)
     parts = parts or {folder: None}
     for part, of in parts.items():
-        ignore = of.ignore if of else RootSettings(name="x", path=part).ignore
+        rules = of or RootSettings(name="x", path=part)
+        ignore = (*rules.ignore, *rules.sidecars)
         paths = sorted(
             path
             for path in part.rglob("*")

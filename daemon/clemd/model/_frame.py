@@ -108,6 +108,8 @@ class Frame:
     ids: dict[str, str] = field(default_factory=dict)
     """What the file says it belongs to: `project`, `dataset`, `stage_label`, and the
     keys of its annotations in lower case, letters and digits only."""
+    beside: dict[str, str] = field(default_factory=dict)
+    """Texts beside the image that were read with it: name -> size and time."""
     info_bar_rows: int = 0
     """Rows at the bottom that are not specimen; masked, never cropped."""
     content_sha256: str = ""

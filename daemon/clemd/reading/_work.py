@@ -147,6 +147,7 @@ def _finish(frame: Frame, source: SourceFile, digest: str, timezone: str) -> Fra
         path=display_name(os.fsencode(source.path)),
         content_sha256=digest,
         size_bytes=source.size_bytes,
+        beside={display_name(name): look for name, look in source.beside.items()},
         acquired_at=_in_utc(frame.acquired_at, timezone),
     )
 

@@ -35,6 +35,17 @@ class FileQueries(Queries):
         )
         return _file_row(rows[0]) if rows else None
 
+    def files_named_like(self, root: str, beginning: bytes) -> list[FileRow]:
+        """Files of `root` whose path begins so, at most 200."""
+        rows = self._all(
+            "SELECT * FROM files WHERE root = ?1 AND relative >= ?2 "
+            "AND substr(relative, 1, ?3) = ?2 ORDER BY relative LIMIT 200",
+            root,
+            beginning,
+            len(beginning),
+        )
+        return [_file_row(row) for row in rows]
+
     def files_in_state(
         self, state: str, *, root: str | None = None, limit: int = 500
     ) -> list[FileRow]:
@@ -131,6 +142,17 @@ class FileChanges(FileQueries, Changes):
                 file_id,
             )
         return True
+
+    def revise_file(self, file_id: int) -> FileRow:
+        """What belongs to a file has changed: its next revision, with the same bytes.
+
+        Raises:
+            NoSuchRecordError: no such id.
+        """
+        with self.transaction():
+            row = self.file(file_id)
+            self._revise(file_id, (row.size_bytes, row.modified_ns, signed(row.inode)))
+            return self.file(file_id)
 
     def _insert(self, root: str, relative: bytes, facts: tuple[int, int, int]) -> int:
         cursor = self.connection.execute(

@@ -1,0 +1,69 @@
+"""Texts beside images: which image one belongs to, and whether it has been read."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from pathlib import PurePosixPath
+
+from clemd.config import RootSettings
+from clemd.model import Frame, display_name
+from clemd.store import FileRow, Store
+
+BESIDE = "beside"
+"""State of a text in the inventory."""
+
+
+def is_sidecar(root: RootSettings, relative: bytes) -> bool:
+    """Is this a text that belongs to an image?"""
+    name = os.fsdecode(relative.rpartition(b"/")[2]).lower()
+    return any(fnmatch.fnmatchcase(name, p.lower()) for p in root.sidecars)
+
+
+def images_of(store: Store, root: RootSettings, sidecar: bytes) -> list[FileRow]:
+    """The images on record that a text is named after.
+
+    `a.txt` and `a-tif.hdr` belong to `a.tif`, `a.mrc.mdoc` to `a.mrc`, `a.emi` to
+    `a_1.ser`.
+    """
+    folder, slash, name = sidecar.rpartition(b"/")
+    stem, ending = os.path.splitext(name)  # noqa: PTH122 - bytes
+    found = []
+    for row in store.files_named_like(root.name, folder + slash + _shortest(stem)):
+        image = row.relative.rpartition(b"/")[2]
+        own, suffix = os.path.splitext(image)  # noqa: PTH122 - bytes
+        named = {own, image, own + b"-" + suffix.lstrip(b".")}
+        is_series = ending.lower() == b".emi" and image.lower().endswith(b".ser")
+        if is_sidecar(root, row.relative) or b"/" in row.relative[len(folder) + 1 :]:
+            continue
+        if stem in named or (is_series and own.rpartition(b"_")[0] == stem):
+            found.append(row)
+    return found
+
+
+def _shortest(stem: bytes) -> bytes:
+    """What the image's name begins with: `a-tif` is said of `a.tif`."""
+    own, dash, suffix = stem.rpartition(b"-")
+    return own if dash and 2 <= len(suffix) <= 4 else stem
+
+
+def was_read_with(frame: Frame, sidecar: FileRow) -> bool:
+    """Did the image's frame come from exactly this version of the text?"""
+    name = display_name(PurePosixPath(os.fsdecode(sidecar.relative)).name)
+    look = f"{sidecar.size_bytes}@{sidecar.modified_ns}"
+    return frame.beside.get(name) == look
+
+
+def still_arriving(
+    store: Store, root: RootSettings, image: FileRow, frame: Frame
+) -> bool:
+    """Was a text read that is not known to be complete, or not this version of it?"""
+    folder, slash, _ = image.relative.rpartition(b"/")
+    for name in frame.beside:
+        relative = folder + slash + os.fsencode(name)
+        if not is_sidecar(root, relative):
+            continue
+        row = store.find_file(root.name, relative)
+        if row is None or row.state != BESIDE or not was_read_with(frame, row):
+            return True
+    return False
