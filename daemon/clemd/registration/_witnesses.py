@@ -33,6 +33,10 @@ VOTE_TILES = 6
 COARSE_TILES = 4
 USABLE = 0.2
 """A tile is asked only with this share of the median tile's structure."""
+SPEAKING = 0.3
+"""Least strength of a tile's best place, as a share of the median tile's."""
+LEAST_HALF = 6
+"""Tiles with which half an image knows its place; whole images have 36 or more."""
 MIND_REACH_PX = 5
 MIND_HIT_PX = 1.5
 
@@ -169,16 +173,27 @@ def _halves_apart(surfaces: Surfaces, shape: tuple[int, int]) -> float:
 
     Left against right and top against bottom, each half fitted by itself. A crack, a
     stitching error or a stage jump moves one half; one smooth pose cannot be right
-    for both, however sharp every tile is.
+    for both, however sharp every tile is. A half of which little lies on the map does
+    not know its place, and is not asked; 0 where no two halves can be.
     """
     at = surfaces.centres
     middle = at.new_tensor([(shape[1] - 1) / 2, (shape[0] - 1) / 2])
-    low = (at < middle).double()
-    halves = torch.stack([low[:, 0], 1 - low[:, 0], low[:, 1], 1 - low[:, 1]])
-    moved = MovementFit(surfaces, shape, halves).similarity(capture=True).matrices
-    ends = (moved[:, :2, :2] @ middle) + moved[:, :2, 2]
+    low = at < middle
+    speaks = _speaking(surfaces)
+    halves = torch.stack([low[:, 0], ~low[:, 0], low[:, 1], ~low[:, 1]]) & speaks
+    moved = MovementFit(surfaces, shape, halves.double()).similarity(capture=True)
+    ends = (moved.matrices[:, :2, :2] @ middle) + moved.matrices[:, :2, 2]
     gaps = (ends[0::2] - ends[1::2]).norm(dim=1)
-    return float(gaps.max())
+    fewest = halves.sum(1).reshape(2, 2).amin(1)
+    return float(torch.where(fewest >= LEAST_HALF, gaps, 0.0).max())
+
+
+def _speaking(surfaces: Surfaces) -> Tensor:
+    """Usable tiles that do not merely touch the map; (tiles,) bool."""
+    strongest = surfaces.values[0].flatten(1).amax(1)
+    usable = _usable(surfaces)
+    level = _median_positive(strongest[usable])
+    return usable & (strongest > SPEAKING * level)
 
 
 def _spread(surfaces: Surfaces, movement: Tensor) -> float:
