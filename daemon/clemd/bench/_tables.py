@@ -21,7 +21,7 @@ def positives_table(rows: Sequence[dict[str, Any]]) -> str:
         "right ones accepted",
         "wrong ones accepted",
         "95 % radius covers the raw error",
-        "... the error above the landmarks' own doubt",
+        "... with the truth's own 95 % radius",
         "error LM px, median / 95 %",
         "ratio error, median / 95 %",
         "s, median",
