@@ -326,6 +326,8 @@ async def _warm(house: House, executor: LocalExecutor, device: str) -> None:
     except ClemdError as failed:
         _log.warning("worker_not_warm", reason=str(failed))
         house.guard.is_known = True  # as far as anybody can say
+        if not house.guard.is_on_cpu:  # a night on the CPU is better than none
+            house.guard.ban(str(failed))
     house.committed()
     await asyncio.Event().wait()
 
