@@ -189,7 +189,7 @@ def test_the_operator_may_pause_the_device_and_end_the_pause(
     tmp_path: Path,
     clemd: Any,
 ) -> None:
-    """For an hour of somebody else's work on the same card."""
+    """For an hour of somebody else's work; then what is looked at goes first."""
     one = daemon(tables=tables(write_trace(tmp_path / "t.csv", (0, 50), (900, 50))))
     one.start()
     said = clemd.json("heat", "pause", "--minutes", "10", "--state", one.state)
@@ -210,12 +210,19 @@ def test_the_operator_may_pause_the_device_and_end_the_pause(
     time.sleep(2)
     meanwhile = len(one.ask(lambda r: r.registrations()))
     refused = clemd("heat", "pause", "--minutes", "1000", "--state", one.state)
+    one.wait_until(lambda: len(one.ask(lambda r: r.pairs())) == 2, "two pairs wait")
+    last = one.ask(lambda r: r.pairs())[0]  # the newest comes first
+    with Client(state=one.state) as client:
+        raised = client.command("first", em_frame_id=last.em_frame_id)
     clemd.json("heat", "resume", "--state", one.state)
-    one.wait_for_results(1)
+    one.wait_for_results(2)
+    first_done = one.ask(lambda r: r.registrations())[-1]
 
     assert said["wish"] == "pause"
     assert "the operator has paused the device" in job["reason"]
     assert "about 10 min" in job["reason"]
     assert meanwhile == 0
+    assert raised["jobs"] == 1
+    assert first_done.em_frame_id == last.em_frame_id
     assert refused.returncode == 2
     assert "at most" in refused.stderr
