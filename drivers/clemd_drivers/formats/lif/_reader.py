@@ -53,7 +53,10 @@ class LifReader:
         facts = self.frame.channels[channel]
         with guarded("reading LIF pixels"):
             chosen = choose(
-                facts.kind, self._image.keys(), lambda key: self._stitched(channel, key)
+                facts.kind,
+                self._image.keys(),
+                lambda key: self._stitched(channel, key),
+                self._source.stack,
             )
         if chosen.said:
             self._warn(f"channel {facts.name!r}: {chosen.said}")
