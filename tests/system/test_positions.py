@@ -63,6 +63,25 @@ def lm_frames(service: Any) -> list[Any]:
     return sorted((r.frame for r in rows), key=lambda f: f.position or 0)
 
 
+def test_command_line_shows_the_scene_that_is_asked_for(
+    clemd: Any, tmp_path: Path
+) -> None:
+    """By number, from one; the largest unless one is named; none is an error."""
+    scenes_file(tmp_path / "a.ome.tif")
+    shapes = {
+        n: clemd.json("inspect", tmp_path / "a.ome.tif", *n)["shape"][-2:]
+        for n in ((), ("--scene", "1"), ("--scene", "3"))
+    }
+    done = clemd("inspect", tmp_path / "a.ome.tif", "--scene", "4")
+
+    assert shapes[()] == list(SCENES[1].shape)
+    assert shapes["--scene", "1"] == list(SCENES[0].shape)
+    assert shapes["--scene", "3"] == list(SCENES[2].shape)
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "4" in done.stderr
+
+
 def test_each_scene_is_a_map_of_its_own(daemon: Callable[..., Any]) -> None:
     """The image finds the second of three, also when the planes must be read again."""
     service = daemon()

@@ -134,8 +134,12 @@ def _opened(
 ) -> AbstractContextManager[FrameReader]:
     if position is None:
         return driver.open(source)
-    if not isinstance(driver, PositionedDriver):
-        raise RefusedFileError("the file holds one image only: export it again")
+    count = driver.positions(source) if isinstance(driver, PositionedDriver) else 1
+    if not isinstance(driver, PositionedDriver) or position >= count:
+        some = "one image" if count == 1 else f"{count} images"
+        raise RefusedFileError(
+            f"the file holds {some}, there is no number {position + 1}: choose another"
+        )
     return driver.open_at(source, position)
 
 
