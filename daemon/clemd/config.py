@@ -201,6 +201,10 @@ class ReadingSettings(_Settings):
     memory_limit_mb: int = Field(default=4096, ge=256)
     time_limit_s: Seconds = 60.0
     max_pixels: int = Field(default=2_500_000_000, ge=1)
+    scenes: Literal["all", "largest"] = "all"
+    """Which images of a file that holds several become frames."""
+    stack: Literal["auto", "focus", "maximum"] = "auto"
+    """What a series in depth becomes."""
 
 
 class Profile(_Settings):

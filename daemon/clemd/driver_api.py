@@ -39,11 +39,13 @@ class SourceFile:
     head: bytes
     """The first `HEAD_BYTES` bytes."""
     folder_fd: int = field(repr=False)
+    stack: str = "auto"
+    """What a series in depth is to become: `auto`, `focus` or `maximum`."""
     beside: dict[str, str] = field(default_factory=dict, repr=False)
     """Siblings that were opened: name -> `SIZE@MODIFIED_NS`."""
 
     @classmethod
-    def open(cls, path: Path) -> SourceFile:
+    def open(cls, path: Path, *, stack: str = "auto") -> SourceFile:
         """Open `path` for reading.
 
         Raises:
@@ -53,7 +55,7 @@ class SourceFile:
         folder_fd = -1
         try:
             folder_fd = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-            return cls._open_in(folder_fd, path)
+            return cls._open_in(folder_fd, path, stack)
         except (FileNotFoundError, NotADirectoryError) as gone:
             if folder_fd >= 0:
                 os.close(folder_fd)
@@ -64,7 +66,7 @@ class SourceFile:
             raise
 
     @classmethod
-    def _open_in(cls, folder_fd: int, path: Path) -> SourceFile:
+    def _open_in(cls, folder_fd: int, path: Path, stack: str) -> SourceFile:
         # O_NONBLOCK: opening a FIFO must not wait for its writer.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
@@ -93,6 +95,7 @@ class SourceFile:
             inode=facts.st_ino,
             head=os.pread(fd, HEAD_BYTES, 0),
             folder_fd=folder_fd,
+            stack=stack,
         )
 
     def stream(self) -> BinaryIO:
@@ -195,6 +198,34 @@ class FormatDriver(Protocol):
         ...
 
 
+@runtime_checkable
+class PositionedDriver(Protocol):
+    """A `FormatDriver` of files that may hold several images: scenes, positions.
+
+    Its `open` reads the one that stands for the file, and says so.
+    """
+
+    def positions(self, source: SourceFile) -> int:
+        """How many images the file holds.
+
+        Raises:
+            IncompleteFileError: the structure points past the end of the file.
+            RefusedFileError: never readable.
+        """
+        ...
+
+    def open_at(
+        self, source: SourceFile, position: int | None
+    ) -> AbstractContextManager[FrameReader]:
+        """Read one image, counted from zero; None: as `open`.
+
+        Raises:
+            IncompleteFileError: the structure points past the end of the file.
+            RefusedFileError: this one is never readable.
+        """
+        ...
+
+
 class Sensor(Protocol):
     """One device's thermometer."""
 
@@ -257,6 +288,7 @@ def load_drivers(group: str) -> Iterator[Any]:
 __all__ = [
     "FormatDriver",
     "FrameReader",
+    "PositionedDriver",
     "Sensor",
     "SensorDriver",
     "Simulator",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import time
 from datetime import UTC, datetime
@@ -124,6 +125,62 @@ class TestOldLif(TestLifDriver):
     """The same, as LAS AF wrote it: short lengths."""
 
     version = 1
+
+
+def lof(image: tuple[str, str, bytes], *, memory: bool = True) -> bytes:
+    """The same image as a file of its own: memory first, document last."""
+    xml, _, content = image
+    if not memory:
+        xml = re.sub("<Memory [^>]*/>", "", xml)
+    text = f'<LMSDataContainerHeader Version="2">{xml}</LMSDataContainerHeader>'
+    raw, name = text.encode("utf-16-le"), "LMS_Object_File"
+    kind = name.encode("utf-16-le")
+    head = struct.pack("<iiBi", 0x70, len(kind) + 5 + 19, 0x2A, len(name)) + kind
+    head += struct.pack("<BiBiBQ", 0x2A, 2, 0x2A, 0, 0x2A, len(content))
+    tail = struct.pack("<iiBi", 0x70, len(raw) + 5, 0x2A, len(text)) + raw
+    return head + content + tail
+
+
+class TestLof(TestLifDriver):
+    """The contract, on a file that holds one image."""
+
+    def write_good(self, path: Path) -> GoodFile:
+        """The same image as in a project."""
+        good = super().write_good(path)
+        pixels = noise(1, (2, 96, 20))
+        path.write_bytes(lof(element("a", pixels, more=confocal(detectors=2))))
+        return good
+
+
+def test_lof_without_the_size_of_its_memory_is_read(tmp_path: Path) -> None:
+    """Its header says it too, and there is only one."""
+    pixels = noise(1, (1, 30, 20))
+    (tmp_path / "a.lof").write_bytes(lof(element("a", pixels), memory=False))
+    frame, (plane,) = read_all(DRIVER, tmp_path / "a.lof")
+
+    np.testing.assert_array_equal(plane, pixels[0])
+    assert frame.driver == "lif"
+
+
+def test_lof_still_being_written_is_incomplete(tmp_path: Path) -> None:
+    """The document comes last: until then there is no size, no channel, nothing."""
+    data = lof(element("a", noise(1, (1, 30, 20))))
+    for end in (40, 70, 600, len(data) - 3):
+        (tmp_path / "a.lof").write_bytes(data[:end])
+        with pytest.raises(IncompleteFileError):
+            read_all(DRIVER, tmp_path / "a.lof")
+    (tmp_path / "a.lof").write_bytes(data[:600] + bytes(len(data) - 600))
+    with pytest.raises(IncompleteFileError):
+        read_all(DRIVER, tmp_path / "a.lof")
+
+
+def test_lof_of_several_images_is_refused(tmp_path: Path) -> None:
+    """None of the parts says which bytes are whose."""
+    xml, block, content = element("a", noise(1, (1, 30, 20)))
+    (tmp_path / "a.lof").write_bytes(lof((xml + xml, block, content)))
+
+    with pytest.raises(RefusedFileError, match="2 images"):
+        read_all(DRIVER, tmp_path / "a.lof")
 
 
 def written(path: Path, *elements: tuple[str, str, bytes]) -> Path:

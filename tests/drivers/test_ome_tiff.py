@@ -153,7 +153,7 @@ def test_sharpest_plane_of_a_stack_is_used_and_named(tmp_path: Path) -> None:
     frame, planes = read_all(DRIVER, tmp_path / "a.tif")
 
     np.testing.assert_array_equal(planes[0], stack[1])
-    assert [w for w in frame.warnings if "z 1 t 0 is the sharpest of 3" in w]
+    assert [w for w in frame.warnings if "z 1, the sharpest of 3 depths" in w]
 
 
 @pytest.mark.parametrize("name", ["../secret.tif", "/etc/secret.tif", "secret.tif"])

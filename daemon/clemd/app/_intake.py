@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import structlog
 
 from clemd.config import RootSettings
@@ -15,14 +13,15 @@ from clemd.errors import (
 )
 from clemd.jobs import Lease
 from clemd.messages import FrameMessage
-from clemd.model import Frame, display_name
-from clemd.reading import ReadRequest, ReadResult, to_contract
+from clemd.model import Frame, Side, display_name
+from clemd.reading import ReadResult, to_contract
 from clemd.store import FileRow
 
 from ._house import READ, House
+from ._images import read_images
 from ._inbox import Inbox
 from ._matching import Matching
-from ._sidecars import still_arriving
+from ._sidecars import Texts
 
 CHANGED_WAIT_S = 0.5
 NO_READER_WAIT_S = 5.0
@@ -39,8 +38,7 @@ class Intake:
         self._matching = matching
         self._roots = {root.name: root for root in house.profile.roots}
         self._incomplete_since: dict[tuple[int, int], float] = {}
-        self._with_texts: set[tuple[str, bytes]] = set()
-        """(root, folder) in which images have a text beside them."""
+        self._texts = Texts(house.store)
 
     async def run(self) -> None:
         """Serve read jobs until cancelled."""
@@ -62,15 +60,7 @@ class Intake:
         waited_s = self._waited_s(row)
         patient = waited_s >= root.incomplete_s
         try:
-            result = await house.reader.read(
-                ReadRequest(
-                    path=os.fsdecode(os.fsencode(root.path) + b"/" + row.relative),
-                    root=str(root.path),
-                    cache=str(house.cache),
-                    accept_zero_tail=patient,
-                    timezone=house.profile.timezone,
-                )
-            )
+            results = await read_images(house, row, root, patient=patient)
         except IncompleteFileError as incomplete:
             if patient:
                 self._refuse(
@@ -87,26 +77,14 @@ class Intake:
             house.queue.defer(lease, str(later), delay_s=NO_READER_WAIT_S)
             _log.warning("reader_not_there", reason=str(later))
         else:
-            if result.look != (row.size_bytes, row.modified_ns, row.inode):
+            look = row.size_bytes, row.modified_ns, row.inode
+            first = results[0].frame
+            if any(result.look != look for result in results):
                 self._wait(lease, row, "the file has changed again", CHANGED_WAIT_S)
-            elif left_s := self._sidecar_wait_s(row, root, result.frame, waited_s):
+            elif left_s := self._texts.wait_s(row, root, first, waited_s):
                 self._wait(lease, row, NO_SIDECAR, left_s)
             else:
-                self._keep(lease, row, root, result)
-
-    def _sidecar_wait_s(
-        self, row: FileRow, root: RootSettings, frame: Frame, waited_s: float
-    ) -> float:
-        """Seconds that an image may still wait for its text; 0 = read it now."""
-        folder = row.root, row.relative.rpartition(b"/")[0]
-        if frame.beside:
-            self._with_texts.add(folder)
-            waits = still_arriving(self._house.store, root, row, frame)
-        else:
-            asked = "sidecar_wait_s" in root.model_fields_set
-            wanted = asked or folder in self._with_texts
-            waits = wanted and frame.pixel_size is None
-        return max(0.0, root.sidecar_wait_s - waited_s) if waits else 0.0
+                self._keep(lease, row, root, results)
 
     def _drop_if_gone(self, lease: Lease, row: FileRow) -> bool:
         """The file vanished or was overwritten meanwhile: what was read says nothing.
@@ -148,14 +126,18 @@ class Intake:
         self._house.committed()
 
     def _keep(
-        self, lease: Lease, row: FileRow, root: RootSettings, result: ReadResult
+        self,
+        lease: Lease,
+        row: FileRow,
+        root: RootSettings,
+        results: list[ReadResult],
     ) -> None:
-        house, frame = self._house, result.frame
+        house = self._house
         self._incomplete_since.pop((row.id, row.revision), None)
         if self._drop_if_gone(lease, row):
             return
-        side = root.side or frame.side
-        if side is None:
+        sided = [(root.side or result.frame.side, result.frame) for result in results]
+        if all(side is None for side, _ in sided):
             self._refuse(
                 lease,
                 row,
@@ -164,29 +146,13 @@ class Intake:
             )
             return
         with house.store.transaction():
-            session = self._matching.known.session_for(frame, row, side)
             house.store.set_file_state(
-                row.id, "read", content_sha256=frame.content_sha256
-            )
-            frame_id = house.store.add_frame(
-                frame,
-                file_id=row.id,
-                revision=row.revision,
-                side=side.value,
-                session=session,
+                row.id, "read", content_sha256=sided[0][1].content_sha256
             )
             self._inbox.announce(row, "read")
-            house.store.announce(
-                FrameMessage(
-                    frame_id=frame_id,
-                    file_id=row.id,
-                    side=side.value,
-                    session=session,
-                    frame=to_contract(frame),
-                ),
-                session=session,
-            )
-            self._matching.came(frame_id)
+            for side, frame in sided:
+                if side is not None:
+                    self._add(row, frame, side)
             house.queue.finish(lease)
         house.metrics.files_read.inc()
         house.committed()
@@ -194,8 +160,31 @@ class Intake:
             "file_read",
             root=row.root,
             file=display_name(row.relative),
-            side=side.value,
-            driver=frame.driver,
-            shape=frame.shape,
-            seconds=round(result.seconds, 3),
+            images=len(results),
+            driver=sided[0][1].driver,
+            shape=sided[0][1].shape,
+            seconds=round(sum(result.seconds for result in results), 3),
         )
+
+    def _add(self, row: FileRow, frame: Frame, side: Side) -> None:
+        """One image becomes a frame, is told to everyone, and looks for its partner."""
+        store = self._house.store
+        session = self._matching.known.session_for(frame, row, side)
+        frame_id = store.add_frame(
+            frame,
+            file_id=row.id,
+            revision=row.revision,
+            side=side.value,
+            session=session,
+        )
+        store.announce(
+            FrameMessage(
+                frame_id=frame_id,
+                file_id=row.id,
+                side=side.value,
+                session=session,
+                frame=to_contract(frame),
+            ),
+            session=session,
+        )
+        self._matching.came(frame_id)

@@ -237,6 +237,8 @@ class Registrar:
                 cache=str(house.cache),
                 accept_zero_tail=True,
                 timezone=house.profile.timezone,
+                position=row.frame.position,
+                stack=house.profile.reading.stack,
             )
         )
         if result.frame.content_sha256 != row.frame.content_sha256:

@@ -67,3 +67,25 @@ def still_arriving(
         if row is None or row.state != BESIDE or not was_read_with(frame, row):
             return True
     return False
+
+
+class Texts:
+    """Remembers in which folders images have texts, and says how long to wait."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._folders: set[tuple[str, bytes]] = set()
+
+    def wait_s(
+        self, row: FileRow, root: RootSettings, frame: Frame, waited_s: float
+    ) -> float:
+        """Seconds that an image may still wait for its text; 0 = take it now."""
+        folder = row.root, row.relative.rpartition(b"/")[0]
+        if frame.beside:
+            self._folders.add(folder)
+            waits = still_arriving(self._store, root, row, frame)
+        else:
+            asked = "sidecar_wait_s" in root.model_fields_set
+            wanted = asked or folder in self._folders
+            waits = wanted and frame.pixel_size is None
+        return max(0.0, root.sidecar_wait_s - waited_s) if waits else 0.0

@@ -19,7 +19,13 @@ SUFFIXES = (".ome.tif", ".ome.tiff")
 
 
 def convert_file(
-    file: Path, out: Path, *, force: bool, as_json: bool, verbose: bool
+    file: Path,
+    out: Path,
+    *,
+    force: bool,
+    as_json: bool,
+    verbose: bool,
+    scene: int | None = None,
 ) -> int:
     """Write `file` as a tiled pyramid with its metadata; the exit code.
 
@@ -32,7 +38,7 @@ def convert_file(
     try:
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=".clemd-") as folder:
             cache = Path(folder)
-            (read,) = read_files([file], cache)
+            (read,) = read_files([file], cache, scene=scene)
             planes = [np.load(cache / name, mmap_mode="r") for name in read.planes]
             made = write_ome_tiff(out, read.frame, planes, name=file.name)
     except OSError as failed:

@@ -15,7 +15,12 @@ from ._reading import read_files
 
 
 def inspect_file(
-    file: Path, *, as_json: bool, verbose: bool, as_ome: bool = False
+    file: Path,
+    *,
+    as_json: bool,
+    verbose: bool,
+    as_ome: bool = False,
+    scene: int | None = None,
 ) -> int:
     """Print what `file` says about itself.
 
@@ -26,7 +31,7 @@ def inspect_file(
     configure_logging("DEBUG" if verbose else "ERROR", json=False)
     if as_ome and as_json:
         raise UsageError("--ome and --json at once", "", "choose one of them")
-    (result,) = read_files([file], None, want_pixels=True)
+    (result,) = read_files([file], None, want_pixels=True, scene=scene)
     if as_ome:
         from clemd.exporting import describe_frame
 

@@ -26,6 +26,10 @@ ProfileFile = Annotated[
     Path | None,
     typer.Option("--profile", envvar="CLEMD_PROFILE", help="Profile (TOML)."),
 ]
+Scene = Annotated[
+    int | None,
+    typer.Option(min=1, help="Which image of a file that holds several; the largest."),
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log everything.")]
 
 
@@ -139,13 +143,14 @@ def register(
 def inspect(
     file: Annotated[Path, typer.Argument(help="Image file.")],
     ome: Annotated[bool, typer.Option("--ome", help="As OME-XML.")] = False,
+    scene: Scene = None,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> int:
     """Show what a file says about itself, warnings included."""
     from ._inspect import inspect_file
 
-    return inspect_file(file, as_json=as_json, verbose=verbose, as_ome=ome)
+    return inspect_file(file, as_json=as_json, verbose=verbose, as_ome=ome, scene=scene)
 
 
 @app.command()
@@ -153,13 +158,16 @@ def convert(
     file: Annotated[Path, typer.Argument(help="Image file.")],
     out: Annotated[Path, typer.Argument(help="OME-TIFF to write.")],
     force: Annotated[bool, typer.Option(help="Replace a file of that name.")] = False,
+    scene: Scene = None,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> int:
     """Write a file as a tiled, pyramidal OME-TIFF that other programs open."""
     from ._convert import convert_file
 
-    return convert_file(file, out, force=force, as_json=as_json, verbose=verbose)
+    return convert_file(
+        file, out, force=force, as_json=as_json, verbose=verbose, scene=scene
+    )
 
 
 @app.command()

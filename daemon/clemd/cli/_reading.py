@@ -10,9 +10,13 @@ from clemd.reading import ReaderPool, ReadRequest, ReadResult
 
 
 def read_files(
-    files: list[Path], cache: Path | None, *, want_pixels: bool = True
+    files: list[Path],
+    cache: Path | None,
+    *,
+    want_pixels: bool = True,
+    scene: int | None = None,
 ) -> list[ReadResult]:
-    """Read each of `files`.
+    """Read each of `files`; `scene` counts from one, None = what stands for the file.
 
     Raises:
         RefusedFileError: one cannot be read; the message names it.
@@ -31,6 +35,7 @@ def read_files(
                             cache=None if cache is None else str(cache),
                             accept_zero_tail=True,
                             want_pixels=want_pixels,
+                            position=None if scene is None else scene - 1,
                         )
                     )
                 )

@@ -110,10 +110,12 @@ class Frame:
     keys of its annotations in lower case, letters and digits only."""
     beside: dict[str, str] = field(default_factory=dict)
     """Texts beside the image that were read with it: name -> size and time."""
+    position: int | None = None
+    """Which image of its file this is, from zero; None: the file stands for one."""
     info_bar_rows: int = 0
     """Rows at the bottom that are not specimen; masked, never cropped."""
     content_sha256: str = ""
-    """Hash of the file's bytes as they were read."""
+    """Hash of the file's bytes as they were read, and of `position` if it has one."""
     size_bytes: int = 0
     extra: dict[str, str] = field(default_factory=dict)
     """Vendor values worth keeping, as text."""

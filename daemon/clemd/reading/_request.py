@@ -36,6 +36,12 @@ class ReadRequest:
     want_pixels: bool = True
     timezone: str = "UTC"
     """IANA zone of the instrument's clock, for times that state none."""
+    every_position: bool = False
+    """Of a file that holds several images read the first, and say how many."""
+    position: int | None = None
+    """Read this one of them, from zero; None: the one that stands for the file."""
+    stack: str = "auto"
+    """What a series in depth becomes: `auto`, `focus` or `maximum`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +55,8 @@ class ReadResult:
     """(size in bytes, modification time in ns, inode) of what was read."""
     seconds: float
     """Spent in the child."""
+    positions: int = 1
+    """Images in the file, where `every_position` was asked for."""
 
 
 def request_line(request: ReadRequest) -> bytes:
@@ -105,6 +113,7 @@ def parse_answer(line: bytes) -> ReadResult:
         planes=planes,
         look=(size, modified_ns, inode),
         seconds=float(said["seconds"]),
+        positions=int(said["positions"]),
     )
 
 

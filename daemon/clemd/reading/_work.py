@@ -10,7 +10,7 @@ import hashlib
 import os
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from clemd.driver_api import FormatDriver, FrameReader, SourceFile
+from clemd.driver_api import FormatDriver, FrameReader, PositionedDriver, SourceFile
 from clemd.errors import (
     ChangedFileError,
     ClemdError,
@@ -66,7 +66,7 @@ def read(
 
 
 def _open(request: ReadRequest) -> SourceFile:
-    source = SourceFile.open(Path(request.path))
+    source = SourceFile.open(Path(request.path), stack=request.stack)
     # Looked up after opening: a folder swapped for a link in between changes nothing.
     folder = os.path.realpath(f"/proc/self/fd/{source.folder_fd}")
     root = os.path.realpath(request.root)
@@ -86,11 +86,14 @@ def _read(
     driver = next((d for d in drivers if d.recognises(source)), None)
     if driver is None:
         raise UnreadableFormatError(foreign_format(source.head))
-    reader = stack.enter_context(driver.open(source))
+    positions, position = _positions(driver, source, request)
+    reader = stack.enter_context(_opened(driver, source, position))
     _check_size(reader.frame, max_pixels)
     if not request.accept_zero_tail:
         _check_tail(reader)
     digest = _hash(source)
+    if position is not None:  # planes and frames are known by it
+        digest = hashlib.sha256(f"{digest}\n{position}".encode()).hexdigest()
     write = request.want_pixels and request.cache is not None
     planes = _Planes(Path(request.cache or "/"), digest) if write else None
     if planes:
@@ -106,10 +109,38 @@ def _read(
         del plane
         count += 1
     source.check_unchanged()
-    frame = _finish(reader.frame, source, digest, request.timezone)
+    frame = _finish(reader.frame, source, digest, request.timezone, position)
     names = planes.publish() if planes else ()
     look = (source.size_bytes, source.modified_ns, source.inode)
-    return ReadResult(frame=frame, planes=names, look=look, seconds=0.0)
+    return ReadResult(
+        frame=frame, planes=names, look=look, seconds=0.0, positions=positions
+    )
+
+
+def _positions(
+    driver: FormatDriver, source: SourceFile, request: ReadRequest
+) -> tuple[int, int | None]:
+    """How many images the file holds, and which one is read now."""
+    if request.position is not None:
+        return 1, request.position
+    if not (request.every_position and isinstance(driver, PositionedDriver)):
+        return 1, None
+    count = driver.positions(source)
+    return count, 0 if count > 1 else None
+
+
+def _opened(
+    driver: FormatDriver, source: SourceFile, position: int | None
+) -> AbstractContextManager[FrameReader]:
+    if position is None:
+        return driver.open(source)
+    count = driver.positions(source) if isinstance(driver, PositionedDriver) else 1
+    if not isinstance(driver, PositionedDriver) or position >= count:
+        some = "one image" if count == 1 else f"{count} images"
+        raise RefusedFileError(
+            f"the file holds {some}, there is no number {position + 1}: choose another"
+        )
+    return driver.open_at(source, position)
 
 
 def _check_size(frame: Frame, max_pixels: int) -> None:
@@ -141,10 +172,14 @@ def _hash(source: SourceFile) -> str:
     return digest.hexdigest()
 
 
-def _finish(frame: Frame, source: SourceFile, digest: str, timezone: str) -> Frame:
+def _finish(
+    frame: Frame, source: SourceFile, digest: str, timezone: str, position: int | None
+) -> Frame:
+    path = display_name(os.fsencode(source.path))
     return replace(
         frame,
-        path=display_name(os.fsencode(source.path)),
+        path=path if position is None else f"{path} #{position + 1}",
+        position=position,
         content_sha256=digest,
         size_bytes=source.size_bytes,
         beside={display_name(name): look for name, look in source.beside.items()},

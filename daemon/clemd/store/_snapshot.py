@@ -14,15 +14,25 @@ from clemd.messages import (
 )
 from clemd.model import Frame, display_name, to_dict
 
+from ._decisions import DecisionQueries
 from ._outbox import OutboxQueries
 from ._registrations import RegistrationQueries
-from ._rows import FileRow, FrameRow, PairRow, RegistrationRow, ThermalRow
+from ._rows import (
+    DecisionRow,
+    FileRow,
+    FrameRow,
+    PairRow,
+    RegistrationRow,
+    ThermalRow,
+)
 from ._thermal import ThermalQueries
 
 FrameView = Callable[[Frame], dict[str, Any]]
 
 
-class SnapshotQueries(RegistrationQueries, OutboxQueries, ThermalQueries):
+class SnapshotQueries(
+    RegistrationQueries, DecisionQueries, OutboxQueries, ThermalQueries
+):
     """Everything at once."""
 
     def snapshot(
@@ -62,7 +72,10 @@ class SnapshotQueries(RegistrationQueries, OutboxQueries, ThermalQueries):
                     for s in self.sessions()
                 ],
                 "frames": [_frame(row, show_frame) for row in rows],
-                "pairs": [_pair(row) for row in self.pairs(limit=frames)],
+                "pairs": [
+                    *self._waiting({row.id: row.side for row in rows}),
+                    *(_pair(row) for row in self.pairs(limit=frames)),
+                ],
                 "registrations": [
                     _registration(r, known).model_dump(mode="json") for r in results
                 ],
@@ -74,6 +87,15 @@ class SnapshotQueries(RegistrationQueries, OutboxQueries, ThermalQueries):
     def _frames_of(self, results: list[RegistrationRow]) -> dict[str, FrameRow]:
         ids = {i for r in results for i in (r.em_frame_id, r.lm_frame_id)}
         return {frame_id: self.frame(frame_id) for frame_id in ids}
+
+    def _waiting(self, sides: dict[str, str]) -> list[dict[str, Any]]:
+        """Frames that have no partner now, as the messages that said so."""
+        return [
+            _lone(row, sides[row.frame_id])
+            for state in ("waiting", "exhausted")
+            for row in self.newest_decisions(state)
+            if row.frame_id in sides
+        ]
 
     def registration_message(self, registration_id: str) -> RegistrationMessage:
         """The message that says what one result is now.
@@ -148,6 +170,17 @@ def _frame(row: FrameRow, show_frame: FrameView) -> dict[str, Any]:
         side=row.side,
         session=row.session,
         frame=show_frame(row.frame),
+    ).model_dump(mode="json")
+
+
+def _lone(row: DecisionRow, side: str) -> dict[str, Any]:
+    return PairMessage.model_validate(
+        {
+            f"{side}_frame_id": row.frame_id,
+            "state": "waiting",
+            "reasons": row.reasons,
+            "doubt": row.doubt,
+        }
     ).model_dump(mode="json")
 
 

@@ -15,7 +15,7 @@ from ._connection import (
     connect_writer,
     sqlite_finding,
 )
-from ._decisions import DecisionChanges, DecisionQueries
+from ._decisions import DecisionChanges
 from ._errors import StoreDamagedError
 from ._files import FileChanges
 from ._folder import DATABASE, FolderLock, check_database, prepare_folder
@@ -32,7 +32,7 @@ from ._transforms import TransformChanges, TransformQueries
 _COUNTED = ("files", "frames", "sessions", "pairs", "registrations", "outbox")
 
 
-class Reader(SnapshotQueries, TransformQueries, DecisionQueries):
+class Reader(SnapshotQueries, TransformQueries):
     """Questions to a state folder that may belong to a running daemon.
 
     Use it from the thread that opened it.

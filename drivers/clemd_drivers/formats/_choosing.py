@@ -1,14 +1,16 @@
 """Which planes of a series become the frame: one rule for every light format.
 
-* Positions (scenes, tile scans, images of a project): one frame each. A file that is
-  read as one frame gives its largest position, the first of equals, and says so.
+* Positions (scenes, tile scans, images of a project): one frame each, where the
+  profile wants all. A file that is read as one frame gives its largest position, the
+  first of equals, and says so.
 * Time: the last point that is recorded as fully as the fullest one; the specimen is
   nearest to its later state in the electron microscope, and a series that was
   stopped ends with a point of few planes.
 * Wavelength: the maximum over the spectrum, which keeps the sample type and every
   structure that shines anywhere in it.
 * Depth: the maximum over z for fluorescence, where labels lie at several depths; the
-  sharpest plane for everything else, where a maximum would blur the structure.
+  sharpest plane for everything else, where a maximum would blur the structure. The
+  profile may ask for one of the two throughout (`focus`, `maximum`).
 * Mosaics: tiles at their stated places, later tiles over earlier ones.
 """
 
@@ -64,7 +66,10 @@ def last_full_time(keys: Sequence[PlaneKey]) -> int:
 
 
 def choose(
-    kind: ChannelKind, keys: Sequence[PlaneKey], decode: Callable[[PlaneKey], Pixels]
+    kind: ChannelKind,
+    keys: Sequence[PlaneKey],
+    decode: Callable[[PlaneKey], Pixels],
+    stack: str = "auto",
 ) -> Chosen:
     """One plane out of a channel's series, by the rule at the top of this module.
 
@@ -74,6 +79,7 @@ def choose(
         kind: what the channel shows.
         keys: its planes, at least one.
         decode: gives the pixels of one of them, all of one shape and type.
+        stack: `auto` as above, or for all kinds `focus` or `maximum`.
     """
     time = last_full_time(keys)
     kept = sorted(key for key in keys if key.t == time)
@@ -84,7 +90,10 @@ def choose(
     words = [_time_words(time, keys)]
     if n_spectral > 1:
         words.append(f"the maximum over {n_spectral} wavelengths")
-    if kind is ChannelKind.FLUORESCENCE or len(depths) == 1:
+    projects = stack == "maximum" or (
+        stack == "auto" and kind is ChannelKind.FLUORESCENCE
+    )
+    if projects or len(depths) == 1:
         pixels = _maximum(kept, decode)
         if len(depths) > 1:
             words.append(f"the maximum over {len(depths)} depths")

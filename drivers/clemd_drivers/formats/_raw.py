@@ -72,7 +72,12 @@ class RawReader:
         """The channel's plane, chosen by the rule in `formats._choosing`."""
         kind = self.frame.channels[channel].kind
         with guarded("reading the pixels"):
-            chosen = choose(kind, self._keys, lambda key: self._decode(channel, key))
+            chosen = choose(
+                kind,
+                self._keys,
+                lambda key: self._decode(channel, key),
+                self._source.stack,
+            )
         if chosen.said and chosen.said not in self.frame.warnings:
             told = (*self.frame.warnings, chosen.said)
             self.frame = replace(self.frame, warnings=told)

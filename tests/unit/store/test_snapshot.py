@@ -93,6 +93,23 @@ def test_change_in_the_middle_is_not_seen_by_half(
     assert (after["seq"], len(after["registrations"])) == (1, 1)
 
 
+def test_frames_that_wait_are_told_to_whoever_comes_late(
+    store: Store, facts: Any
+) -> None:
+    """The message that said so may have been sent hours ago, and be pruned."""
+    pair = store.pair(facts.pair())
+    store.add_decision(
+        pair.em_frame_id, "exhausted", doubt="none", reasons=("3 maps were tried",)
+    )
+    store.add_decision(pair.lm_frame_id, "waiting", reasons=("no EM image yet",))
+    store.add_decision(pair.lm_frame_id, "settled", reasons=("the pixels fit",))
+    lone = [p for p in store.snapshot()["pairs"] if p["pair_id"] is None]
+
+    assert [(p["em_frame_id"], p["state"], p["reasons"]) for p in lone] == [
+        (pair.em_frame_id, "waiting", ["3 maps were tried"])
+    ]
+
+
 class LateClients(RuleBasedStateMachine):
     """Clients come at any moment, take a snapshot, and follow the outbox."""
 

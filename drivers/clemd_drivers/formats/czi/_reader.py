@@ -49,6 +49,7 @@ class CziReader:
             facts.kind,
             tuple(series),
             lambda key: assemble(self._source, self._scene, series[key], sample),
+            self._source.stack,
         )
         if chosen.said:
             self._warn(f"channel {facts.name!r}: {chosen.said}")

@@ -1,4 +1,9 @@
-"""The parts of a LIF file: one document, then blocks of memory, nothing decoded."""
+"""The parts of a Leica file, nothing decoded.
+
+LIF: one document, then named blocks of memory. LOF, which holds one image: a type
+name, the memory, then the document. Layout: Leica's own description of both, as the
+readers liffile (BSD-3) and Bio-Formats follow it.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +24,10 @@ _MAX_BLOCKS = 100_000
 _MAX_NAME_CHARACTERS = 1000
 
 
+_OBJECT = "LMS_Object_File"
+_OBJECT_HEAD = struct.Struct(f"<iiBi{2 * len(_OBJECT)}sBiBiBQ")
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
     """Where the bytes of one image are."""
@@ -30,6 +39,41 @@ class Block:
 def is_lif(head: bytes) -> bool:
     """Does a file with these first bytes start as LIF files do?"""
     return head.startswith(MAGIC) and head[8:9] == _MARK and _START in head[:200]
+
+
+def is_lof(head: bytes) -> bool:
+    """Does a file with these first bytes start as LOF files do?"""
+    if len(head) < _OBJECT_HEAD.size or not head.startswith(MAGIC):
+        return False
+    return head[13 : 13 + 2 * len(_OBJECT)] == _OBJECT.encode("utf-16-le")
+
+
+def read_object(source: SourceFile) -> tuple[bytes, Block]:
+    """The document of a LOF file as UTF-8, and its one block of memory.
+
+    Raises:
+        IncompleteFileError: it is not all there; the document comes last.
+        RefusedFileError: something else lies where they should be.
+    """
+    size = _OBJECT_HEAD.size
+    head = _OBJECT_HEAD.unpack(read(source, 0, size, "the LOF header", limit=size))
+    marks, n_bytes = (head[2], head[5], head[7], head[9]), int(head[10])
+    if any(mark != _MARK[0] for mark in marks):
+        raise RefusedFileError("a LOF header without its marks: export it again")
+    need(source, size, n_bytes, "the LOF memory")
+    at = size + n_bytes
+    start = read(source, at, 13, "the LOF metadata", limit=13)
+    if not start.strip(b"\0"):
+        raise unwritten(source, at, "the LOF metadata")
+    (count,) = struct.unpack("<i", start[9:])
+    if not start.startswith(MAGIC) or start[8:9] != _MARK or count < 0:
+        raise RefusedFileError(f"no LOF metadata at byte {at}: export it again")
+    raw = read(source, at + 13, 2 * count, "the LOF metadata", limit=_MAX_XML_BYTES)
+    if not raw[-2:].strip(b"\0"):
+        raise unwritten(source, at, "the end of the LOF metadata")
+    text = raw.decode("utf-16-le", "replace")
+    document = _DECLARATION.sub("", text).encode("utf-8", "replace")
+    return document, Block(size, n_bytes)
 
 
 def read_document(source: SourceFile) -> tuple[bytes, int]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
-from xml.etree.ElementTree import Element
+from xml.etree.ElementTree import Element, SubElement
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from clemd_drivers.formats._values import clean, cleaned, number
 from clemd_drivers.formats._xml import BrokenXmlError, parse
 
 from . import _facts
-from ._blocks import Block, is_lif, read_blocks, read_document
+from ._blocks import Block, is_lif, is_lof, read_blocks, read_document, read_object
 from ._channels import channels
 from ._image import Image, images, read_tile
 from ._mosaic import Layout, layout
@@ -53,7 +53,10 @@ class LifReader:
         facts = self.frame.channels[channel]
         with guarded("reading LIF pixels"):
             chosen = choose(
-                facts.kind, self._image.keys(), lambda key: self._stitched(channel, key)
+                facts.kind,
+                self._image.keys(),
+                lambda key: self._stitched(channel, key),
+                self._source.stack,
             )
         if chosen.said:
             self._warn(f"channel {facts.name!r}: {chosen.said}")
@@ -84,15 +87,15 @@ class LifReader:
 
 
 class LifDriver:
-    """Reads projects of Leica LAS X and LAS AF; parses them itself."""
+    """Reads projects and single images of Leica LAS X and LAS AF by itself."""
 
     name = "lif"
     version = "1"
     priority = 30
 
     def recognises(self, source: SourceFile) -> bool:
-        """Does it start as LIF files do?"""
-        return is_lif(source.head)
+        """Does it start as LIF or LOF files do?"""
+        return is_lif(source.head) or is_lof(source.head)
 
     def positions(self, source: SourceFile) -> int:
         """How many images the project holds.
@@ -162,13 +165,10 @@ class LifDriver:
 
 
 def _project(source: SourceFile) -> _Project:
+    if is_lof(source.head):
+        return _single(source)
     document, end = read_document(source)
-    try:
-        root = parse(document)
-    except BrokenXmlError as broken:
-        raise RefusedFileError(
-            f"the LIF metadata cannot be parsed ({clean(str(broken))}): export it again"
-        ) from broken
+    root = _parsed(document)
     found = tuple(images(root))
     if not found:
         raise RefusedFileError("a LIF project without images: export the image")
@@ -177,6 +177,30 @@ def _project(source: SourceFile) -> _Project:
         if image.block not in blocks:
             raise _missing(source, image, root)
     return _Project(found, blocks)
+
+
+def _single(source: SourceFile) -> _Project:
+    """The one image of a LOF file: all of its memory, whatever it is called."""
+    document, block = read_object(source)
+    root = _parsed(document)
+    for element in root.iter("Element"):
+        memory = element.find("Memory")
+        if memory is None:
+            memory = SubElement(element, "Memory")
+        memory.set("Size", str(block.n_bytes))
+    found = tuple(images(root))
+    if len(found) != 1:
+        raise RefusedFileError(f"a LOF file of {len(found)} images: export the image")
+    return _Project(found, {found[0].block: block})
+
+
+def _parsed(document: bytes) -> Element:
+    try:
+        return parse(document)
+    except BrokenXmlError as broken:
+        raise RefusedFileError(
+            f"the LIF metadata cannot be parsed ({clean(str(broken))}): export it again"
+        ) from broken
 
 
 def _missing(source: SourceFile, image: Image, root: Element) -> IncompleteFileError:

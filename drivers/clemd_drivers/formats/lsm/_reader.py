@@ -49,6 +49,7 @@ class LsmReader:
             lambda key: self._series.assemble(
                 key, lambda page: decode(self._source, page, channel)
             ),
+            self._source.stack,
         )
         if chosen.said:
             self._warn(f"channel {facts.name!r}: {chosen.said}")

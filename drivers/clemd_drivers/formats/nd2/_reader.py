@@ -64,6 +64,7 @@ class Nd2Reader:
             facts.kind,
             tuple(self._frames),
             lambda key: decode(self._source, self._layout, self._frames[key], sample),
+            self._source.stack,
         )
         if chosen.said:
             text = f"channel {facts.name!r}: {chosen.said}"

@@ -24,13 +24,18 @@ _HINTS = {
 }
 
 
-def largest_image(root: Element) -> tuple[Element, Element] | None:
-    """The (Image, Pixels) with most pixels per plane, the first of equals."""
-    found = [
+def described_images(root: Element) -> list[tuple[Element, Element]]:
+    """Every (Image, Pixels), in the order of the document."""
+    return [
         (image, pixels)
         for image in children(root, "Image")
         for pixels in children(image, "Pixels")
     ]
+
+
+def largest_image(root: Element) -> tuple[Element, Element] | None:
+    """The (Image, Pixels) with most pixels per plane, the first of equals."""
+    found = described_images(root)
     return max(found, key=lambda pair: _area(pair[1]), default=None)
 
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from clemd.driver_api import SourceFile
 from clemd.errors import IncompleteFileError, RefusedFileError
 from clemd.model import Channel, ChannelKind, Frame, Modality
+from clemd_drivers.formats._choosing import PlaneKey, choose
 from clemd_drivers.formats._guard import guarded
 from clemd_drivers.formats._ifd import directories
-from clemd_drivers.formats._pixels import sharpest
 from clemd_drivers.formats._tiff import Page, TiffPixels, first_directory
 from clemd_drivers.formats._values import clean, cleaned
 from clemd_drivers.formats._xml import BrokenXmlError, parse
@@ -37,7 +37,7 @@ class _Source:
     """Where one channel's pixels are."""
 
     pages: tuple[Page, ...]
-    labels: tuple[str, ...]
+    keys: tuple[PlaneKey, ...]
     sample: int = 0
 
 
@@ -45,25 +45,30 @@ class OmeTiffReader:
     """One opened OME-TIFF."""
 
     def __init__(
-        self, pixels: TiffPixels, frame: Frame, sources: tuple[_Source, ...]
+        self,
+        pixels: TiffPixels,
+        frame: Frame,
+        sources: tuple[_Source, ...],
+        stack: str,
     ) -> None:
+        self._stack = stack
         self._pixels = pixels
         self._sources = sources
         self.frame = frame
 
     def plane(self, channel: int) -> NDArray[Any]:
-        """The channel's plane; of a z or time series the sharpest one."""
-        source = self._sources[channel]
-        best = sharpest(
-            len(source.pages),
-            lambda k: self._pixels.decode(source.pages[k], source.sample),
+        """The channel's plane, chosen by the rule in `formats._choosing`."""
+        source, facts = self._sources[channel], self.frame.channels[channel]
+        pages = dict(zip(source.keys, source.pages, strict=True))
+        chosen = choose(
+            facts.kind,
+            source.keys,
+            lambda key: self._pixels.decode(pages[key], source.sample),
+            self._stack,
         )
-        if len(source.pages) > 1:
-            self._warn(
-                f"channel {self.frame.channels[channel].name!r}: {source.labels[best]} "
-                f"is the sharpest of {len(source.pages)} planes and is used"
-            )
-        return self._pixels.decode(source.pages[best], source.sample)
+        if chosen.said:
+            self._warn(f"channel {facts.name!r}: {chosen.said}")
+        return chosen.pixels
 
     def check_tail(self) -> None:
         """Raise IncompleteFileError where the last pixels are still zero."""
@@ -93,16 +98,42 @@ class OmeTiffDriver:
             return False
         return b"<OME" in head or b"openmicroscopy.org/Schemas/OME" in head
 
+    def positions(self, source: SourceFile) -> int:
+        """How many images the metadata describe; at least one.
+
+        Raises:
+            IncompleteFileError: bytes are missing.
+            RefusedFileError: never readable.
+        """
+        with TiffPixels(source) as pixels, guarded("reading the OME metadata"):
+            text = pixels.pages[0].directory.text(source, _DESCRIPTION)
+            return max(1, len(_facts.described_images(_parse(source, text)[0])))
+
     @contextmanager
     def open(self, source: SourceFile) -> Iterator[OmeTiffReader]:
-        """Read the header; see `FormatDriver.open`."""
+        """Read the header and the largest image; see `FormatDriver.open`."""
+        with self.open_at(source, None) as reader:
+            yield reader
+
+    @contextmanager
+    def open_at(
+        self, source: SourceFile, position: int | None
+    ) -> Iterator[OmeTiffReader]:
+        """Read one image, counted from zero; None = the largest.
+
+        Raises:
+            IncompleteFileError: bytes are missing.
+            RefusedFileError: never readable.
+        """
         with TiffPixels(source) as pixels:
             with guarded("reading the OME metadata"):
                 n_pages = sum(1 for _ in directories(source))
                 text = pixels.pages[0].directory.text(source, _DESCRIPTION)
                 root, warnings = _parse(source, text)
-                frame, sources = self._frame(source, root, pixels, n_pages, warnings)
-            yield OmeTiffReader(pixels, frame, sources)
+                frame, sources = self._frame(
+                    source, root, pixels, n_pages, warnings, position
+                )
+            yield OmeTiffReader(pixels, frame, sources, source.stack)
 
     def _frame(
         self,
@@ -111,11 +142,16 @@ class OmeTiffDriver:
         pixels: TiffPixels,
         n_pages: int,
         warnings: list[str],
+        position: int | None,
     ) -> tuple[Frame, tuple[_Source, ...]]:
-        found = _facts.largest_image(root)
+        found = (
+            _facts.largest_image(root)
+            if position is None
+            else _facts.described_images(root)[position]
+        )
         image, described = found or (Element("Image"), Element("Pixels"))
         count = sum(1 for _ in root.iter("Pixels"))
-        if count > 1:
+        if count > 1 and position is None:
             warnings.append(f"{count} images in the file: the largest is used")
         clues = _facts.channels(root, described)
         sources, doubts = _sources(source, root, described, pixels, n_pages, len(clues))
@@ -198,8 +234,8 @@ def _sources(
         shape = shape or (pages[0].height, pages[0].width, pages[0].dtype)
         if any((p.height, p.width, p.dtype) != shape for p in pages):
             raise RefusedFileError("channels differ in size: export them as one series")
-        labels = tuple(f"z {z} t {t}" for _, z, t in keys)
-        found += [_Source(pages, labels, sample) for sample in range(samples)]
+        places = tuple(PlaneKey(t=t, z=z) for _, z, t in keys)
+        found += [_Source(pages, places, sample) for sample in range(samples)]
     if not found:
         raise RefusedFileError(
             "the pixels lie in other files: export the image as a single OME-TIFF"
