@@ -14,6 +14,7 @@ import select
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
@@ -70,18 +71,27 @@ def _register(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
     request = pipeline.Request(**task["request"])
     if request.expected is not None:
         request = replace(request, expected=as_rows(as_matrix(request.expected)))
-    found = register_cut_out(em, _parents(task)) or pipeline.register_pair(
-        em, lm, request, breathe=lambda stage: tell({"beat": stage})
-    )
-    tell({"beat": "output"})
-    pipeline.write_layers(cache, lm)
-    pipeline.write_layers(cache, em)
+    # the page's pictures need no result, and the search leaves a core idle at times
+    with ThreadPoolExecutor(1) as beside:
+        layers = beside.submit(_write_layers, cache, lm, em)
+        found = register_cut_out(em, _parents(task)) or pipeline.register_pair(
+            em, lm, request, breathe=lambda stage: tell({"beat": stage})
+        )
+        tell({"beat": "output"})
+        layers.result()
     folder = Path(task["folder"])
     context = pipeline.pair_context(
         em, lm, registration_id=task["registration_id"], session=task["session"]
     )
     outputs = pipeline.write_first_outputs(folder, em, lm, found, context)
     return {"registration": to_dict(found), "outputs": outputs, "rss_mb": _peak_mb()}
+
+
+def _write_layers(cache: Path, *images: Any) -> None:
+    from clemd import pipeline
+
+    for image in images:
+        pipeline.write_layers(cache, image)
 
 
 def _export(task: dict[str, Any], tell: Tell) -> dict[str, Any]:

@@ -48,6 +48,8 @@ from ._views import Views
 
 LEASE_S = 60.0
 CACHE_BYTES = 20 << 30
+WORKER_KEEPS_BYTES = 256 << 20
+"""Freed memory that a worker keeps for the next field."""
 HISTORY_EVERY_S = 5.0
 """Readings are looked at every second, kept more rarely: each one is a disk flush."""
 PRUNE_EVERY_S = 600.0
@@ -155,7 +157,14 @@ class App:
         self, house: House, notifier: Notifier, closing: AsyncExitStack
     ) -> None:
         registration = self.profile.registration
-        environment = {"OMP_WAIT_POLICY": "PASSIVE", "MALLOC_ARENA_MAX": "2"}
+        environment = {
+            "OMP_WAIT_POLICY": "PASSIVE",
+            "MALLOC_ARENA_MAX": "2",
+            # fields come and go by the hundred: asking the kernel for each costs more
+            # than the arithmetic on some of them
+            "MALLOC_MMAP_THRESHOLD_": str(WORKER_KEEPS_BYTES),
+            "MALLOC_TRIM_THRESHOLD_": str(WORKER_KEEPS_BYTES),
+        }
         if registration.threads is not None:
             environment["CLEMD_THREADS"] = str(registration.threads)
         command = [sys.executable, "-m", "clemd.worker"]
