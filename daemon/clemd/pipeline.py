@@ -91,6 +91,8 @@ class Request:
     tolerance: float = 0.02
     expected: Matrix3 | None = None
     """Where the session expects the image: EM px -> LM px; checked before a search."""
+    only_expected: bool = False
+    """Check that place and search nowhere else."""
     seed: int = 0
     time_limit_s: float = 300.0
     """To the verdict; after it the pair is rejected in words."""
@@ -175,6 +177,7 @@ def register_pair(
                 scale_tolerance=request.scale_tolerance,
                 mirror=request.mirror,
                 expected=request.expected,
+                only_expected=request.only_expected,
             ),
             EngineContext(
                 device=device,

@@ -65,17 +65,24 @@ def _serve(task: dict[str, Any], answers: TextIO) -> None:
 def _register(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
     from clemd import pipeline
     from clemd.cutting import register_cut_out
+    from clemd.nesting import register_nested
 
     em, lm = _loaded(task, "em"), _loaded(task, "lm")
     cache = Path(task["cache"])
     request = pipeline.Request(**task["request"])
     if request.expected is not None:
         request = replace(request, expected=as_rows(as_matrix(request.expected)))
+
+    def breathe(stage: str) -> None:
+        tell({"beat": stage})
+
     # the page's pictures need no result, and the search leaves a core idle at times
     with ThreadPoolExecutor(1) as beside:
         layers = beside.submit(_write_layers, cache, lm, em)
-        found = register_cut_out(em, _parents(task)) or pipeline.register_pair(
-            em, lm, request, breathe=lambda stage: tell({"beat": stage})
+        found = (
+            register_cut_out(em, _parents(task, "parents"))
+            or register_nested(em, _parents(task, "hosts"), request, breathe=breathe)
+            or pipeline.register_pair(em, lm, request, breathe=breathe)
         )
         tell({"beat": "output"})
         layers.result()
@@ -134,15 +141,16 @@ TASKS: dict[str, Callable[[dict[str, Any], Tell], dict[str, Any]]] = {
 }
 
 
-def _parents(task: dict[str, Any]) -> Iterator[Any]:
+def _parents(task: dict[str, Any], role: str) -> Iterator[Any]:
     """Earlier images of the session, as far as their pixels are still in the cache."""
     from clemd.cutting import Parent
 
-    for given in task.get("parents", []):
+    for given in task.get(role, []):
         with contextlib.suppress(FileNotFoundError):
             yield Parent(
                 image=_image(given, Path(task["cache"])),
                 registration=from_json(Registration, json.dumps(given["registration"])),
+                registration_id=given["registration_id"],
             )
 
 

@@ -15,6 +15,7 @@ import structlog
 from clemd.cutting import ENGINE as CUT_OUT
 from clemd.messages import PredictionMessage, SessionMessage
 from clemd.model import Frame, Registration, Verdict
+from clemd.nesting import ENGINE as NESTED
 from clemd.sessions import (
     Event,
     Noise,
@@ -117,8 +118,10 @@ class Learning:
             if row.verdict is Verdict.ACCEPTED and row.decided_by == "engine"
             else _accepted_by_hand(row, em.frame)
         )
-        if sighting is None or observed is None or row.registration.engine == CUT_OUT:
+        if sighting is None or observed is None:
             return ""
+        if row.registration.engine in {CUT_OUT, NESTED}:
+            return ""  # they tell nothing that their parent has not told
         if store.speaks_already(em.session, row.lm_frame_id, row.em_frame_id):
             return ""
         try:

@@ -52,6 +52,8 @@ class PosePrior:
     expected: Matrix3 | None = None
     """EM px -> LM px, where something else says that the image lies. It is looked at
     first; if the pixels do not confirm it, everything is searched."""
+    only_expected: bool = False
+    """Nothing else is searched then: what is not there is not wanted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,9 @@ class Asked:
     tolerance: float = 0.02
     expected: Matrix3 | None = None
     """Where a session had expected the image, EM px -> LM px; it was checked first."""
+    parent: str = ""
+    """The result whose matrix was moved: the image was cut out of that one's, or found
+    in it. Empty where the pair was registered by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,5 +9,14 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 from ._engine import Engine, EngineContext
 from ._engines import engine_named, resolve_device
 from ._limits import Limits
+from ._nesting import Nested, find_nested
 
-__all__ = ["Engine", "EngineContext", "Limits", "engine_named", "resolve_device"]
+__all__ = [
+    "Engine",
+    "EngineContext",
+    "Limits",
+    "Nested",
+    "engine_named",
+    "find_nested",
+    "resolve_device",
+]

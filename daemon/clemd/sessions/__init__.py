@@ -8,7 +8,15 @@ the specimen, the stage or the scan is no longer as it was, and says where to dr
 from ._axes import Axes, hypotheses
 from ._coordinates import Placement
 from ._estimate import Estimate, Noise
-from ._facts import Observed, Predicted, Sighting, Target, observed_of, sighting_of
+from ._facts import (
+    Observed,
+    Predicted,
+    Sighting,
+    Target,
+    observed_of,
+    sighting_of,
+    states_place,
+)
 from ._gate import Change, Contradiction
 from ._memory import from_text, observed_from, sighting_from, to_text
 from ._same_pixels import cut_out_of
@@ -39,6 +47,7 @@ __all__ = [
     "observed_of",
     "sighting_from",
     "sighting_of",
+    "states_place",
     "target",
     "to_text",
 ]
