@@ -91,6 +91,7 @@ class Commands:
             )
             if changed.verdict is Verdict.ACCEPTED:
                 self._learning.learn(changed)
+                self._learning.compare_maps(changed)
             else:
                 self._learning.unlearn(changed, f"{by} says: {changed.verdict.value}")
             for other in store.registrations(em_frame_id=row.em_frame_id):

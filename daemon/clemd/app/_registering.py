@@ -211,6 +211,7 @@ class Registrar:
             store.set_pair_state(pair.id, "done")
             if added:
                 self._learning.learn(store.registration(registration_id))
+                self._learning.compare_maps(store.registration(registration_id))
                 self._announce_results(pair, registration_id, before, em.session)
                 house.queue.enqueue(
                     EXPORT,

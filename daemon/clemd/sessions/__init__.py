@@ -18,6 +18,7 @@ from ._facts import (
     states_place,
 )
 from ._gate import Change, Contradiction
+from ._maps import MapsDiffer, OnBoth, maps_differ
 from ._memory import from_text, observed_from, sighting_from, to_text
 from ._same_pixels import cut_out_of
 from ._session import Epoch, Event, Folded, Session, Standing
@@ -31,8 +32,10 @@ __all__ = [
     "Estimate",
     "Event",
     "Folded",
+    "MapsDiffer",
     "Noise",
     "Observed",
+    "OnBoth",
     "Placement",
     "Predicted",
     "Session",
@@ -42,6 +45,7 @@ __all__ = [
     "cut_out_of",
     "from_text",
     "hypotheses",
+    "maps_differ",
     "next_best",
     "observed_from",
     "observed_of",
