@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from clemd.geometry import as_matrix, as_rows, compose, translation
-from clemd.model import Registration, Timing, Verdict
+from clemd.model import Asked, Registration, Timing, Verdict
 from clemd.pipeline import Loaded
 from clemd.sessions import cut_out_of
 
@@ -23,6 +23,7 @@ class Parent:
 
     image: Loaded
     registration: Registration
+    registration_id: str = ""
 
 
 def register_cut_out(em: Loaded, parents: Iterable[Parent]) -> Registration | None:
@@ -50,7 +51,7 @@ def register_cut_out(em: Loaded, parents: Iterable[Parent]) -> Registration | No
             best_guess=as_rows(matrix),
             engine=ENGINE,
             engine_version="1",
-            asked=None,
+            asked=Asked(parent=parent.registration_id),
             reasons=(reason, *known.reasons[:1]),
             warnings=(),
             votes=None,

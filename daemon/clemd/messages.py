@@ -119,14 +119,16 @@ class PredictionMessage(Message):
 
 
 class SessionMessage(Message):
-    """A session's transform was begun, retired, confirmed, resumed or corrected."""
+    """What happened to a session's transform, or what its map contradicts."""
 
     topic: Literal["session"] = "session"
     session: str
     lm_frame_id: str
     epoch: int
     standing: Literal["empty", "trusted", "doubted"]
-    event: Literal["begun", "retired", "confirmed", "resumed", "corrected"]
+    event: Literal[
+        "begun", "retired", "confirmed", "resumed", "corrected", "contradicted"
+    ]
     reason: str = ""
     """What contradicts what, with both values; empty where nothing does."""
     images: int

@@ -15,6 +15,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
@@ -109,7 +110,6 @@ def _finish_queued_work() -> None:
 
 def _register(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
     from clemd import pipeline
-    from clemd.cutting import register_cut_out
 
     em, lm = _loaded(task, "em"), _loaded(task, "lm")
     cache = Path(task["cache"])
@@ -117,25 +117,50 @@ def _register(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
     if request.expected is not None:
         request = replace(request, expected=as_rows(as_matrix(request.expected)))
     breathe = Breathing(tell, device=request.device)
-    if "points" in task:
-        from clemd.clicked import points_of
-        from clemd.placing import register_by_hand
-
-        points = points_of(task["points"])
-        found = register_by_hand(em, lm, points, request, breathe=breathe)
-    else:
-        found = register_cut_out(em, _parents(task)) or pipeline.register_pair(
-            em, lm, request, breathe=breathe
-        )
-    tell({"beat": "output"})
-    pipeline.write_layers(cache, lm)
-    pipeline.write_layers(cache, em)
+    # the page's pictures need no result, and the search leaves a core idle at times
+    with ThreadPoolExecutor(1) as beside:
+        layers = beside.submit(_write_layers, cache, lm, em)
+        found = _placed(task, em, lm, request, breathe)
+        tell({"beat": "output"})
+        layers.result()
     folder = Path(task["folder"])
     context = pipeline.pair_context(
         em, lm, registration_id=task["registration_id"], session=task["session"]
     )
     outputs = pipeline.write_first_outputs(folder, em, lm, found, context)
     return {"registration": to_dict(found), "outputs": outputs, "rss_mb": _peak_mb()}
+
+
+def _write_layers(cache: Path, *images: Any) -> None:
+    from clemd import pipeline
+
+    for image in images:
+        pipeline.write_layers(cache, image)
+
+
+def _placed(
+    task: dict[str, Any],
+    em: Any,
+    lm: Any,
+    request: Any,
+    breathe: Callable[[str], None],
+) -> Registration:
+    """By hand, out of or within an earlier image, or by a search of its own."""
+    from clemd import pipeline
+    from clemd.cutting import register_cut_out
+    from clemd.nesting import register_nested
+
+    if "points" in task:
+        from clemd.clicked import points_of
+        from clemd.placing import register_by_hand
+
+        points = points_of(task["points"])
+        return register_by_hand(em, lm, points, request, breathe=breathe)
+    return (
+        register_cut_out(em, _parents(task, "parents"))
+        or register_nested(em, _parents(task, "hosts"), request, breathe=breathe)
+        or pipeline.register_pair(em, lm, request, breathe=breathe)
+    )
 
 
 def _export(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
@@ -188,15 +213,16 @@ TASKS: dict[str, Callable[[dict[str, Any], Tell], dict[str, Any]]] = {
 }
 
 
-def _parents(task: dict[str, Any]) -> Iterator[Any]:
+def _parents(task: dict[str, Any], role: str) -> Iterator[Any]:
     """Earlier images of the session, as far as their pixels are still in the cache."""
     from clemd.cutting import Parent
 
-    for given in task.get("parents", []):
+    for given in task.get(role, []):
         with contextlib.suppress(FileNotFoundError):
             yield Parent(
                 image=_image(given, Path(task["cache"])),
                 registration=from_json(Registration, json.dumps(given["registration"])),
+                registration_id=given["registration_id"],
             )
 
 

@@ -148,4 +148,4 @@ def test_plans_can_be_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--list-plans"]) == 0
     names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
 
-    assert names == ["quick", "demo", "series", "pipeline", "sixty"]
+    assert names == ["quick", "demo", "series", "pipeline", "large", "sixty"]

@@ -84,3 +84,31 @@ def test_contradiction_is_told_beside_the_result(
     assert "turned by 7.00" in warning.inner_text()
     running.emit(doubt | {"standing": "trusted", "event": "confirmed", "reason": ""})
     warning.wait_for(state="detached")
+
+
+def test_reload_shows_what_was_foretold_and_what_is_in_doubt(
+    page: Any, running: Any, world: Any, truth: Any, registration_of: Any
+) -> None:
+    """A page that is opened again, or late, tells the same as one that stayed."""
+    result = registration_of(truth.matrix)
+    world.state["predictions"] = [prediction(result)]
+    page.reload()
+    page.locator("#badge.predicted").wait_for()
+    world.state["predictions"] = []
+    world.state["registrations"] = [result]
+    told = {
+        "topic": "session",
+        "session": result["session"],
+        "lm_frame_id": result["lm_frame_id"],
+        "epoch": 2,
+        "images": 1,
+    }
+    world.state["transforms"] = [
+        told
+        | {"standing": "doubted", "event": "contradicted", "reason": "two maps differ"},
+        told | {"standing": "doubted", "event": "retired", "reason": "turned by 7.00"},
+    ]
+    page.reload()
+    page.locator("#session-warning").wait_for()
+    assert "turned by 7.00" in page.locator("#session-warning").inner_text()
+    assert "Two maps differ" in page.locator("#map-warning").inner_text()

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import tifffile
 
 from clemd.client import Client, RejectedError
-from clemd.geometry import as_matrix, corner_errors, translation
+from clemd.geometry import as_matrix, corner_errors, resizing, translation
 
 pytestmark = pytest.mark.slow
 
@@ -189,6 +190,42 @@ def test_crop_of_a_placed_image_reuses_its_matrix_exactly(
     assert crop.registration.engine == "cut-out"
     moved = as_matrix(parent.registration.em_to_lm) @ translation(110, 60)
     assert np.abs(as_matrix(crop.registration.em_to_lm) - moved).max() < 1e-12
+
+
+def test_cut_out_is_repeated_by_way_of_its_parent(series: Series, clemd: Any) -> None:
+    """What was published can be made again, however it was found."""
+    rows = series.daemon.ask(lambda r: r.registrations())
+    crop = next(r for r in rows if r.registration.engine == "cut-out")
+    done = clemd("replay", crop.id, "--state", series.daemon.state, "--json")
+    assert json.loads(done.stdout)["moved_lm_px"] <= 1e-6
+
+
+def test_image_without_stage_is_found_inside_an_earlier_one(
+    series: Series, tmp_path: Path, clemd: Any
+) -> None:
+    """Magnified, inverted, noisy, no metadata at all: its pixels still say where."""
+    known = {r.id for r in series.daemon.ask(lambda r: r.registrations())}
+    rows = series.daemon.ask(lambda r: r.registrations())
+    parent = next(r for r in rows if r.registration.engine == "multimodal")
+    frame = series.daemon.ask(lambda r: r.frame(parent.em_frame_id)).frame
+    plane = np.load(series.daemon.state / "cache" / f"{frame.content_sha256}-0.npy")
+    part = plane[80:320, 150:470].astype(np.float32)
+    large = cv2.resize(part, (800, 600), interpolation=cv2.INTER_CUBIC)
+    noise = np.random.default_rng(4).normal(0, 8, large.shape)
+    detail = np.clip(255 - large + noise, 0, 255).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "detail.tif", detail)
+    shutil.copy(tmp_path / "detail.tif", series.daemon.em / "detail.tif")
+    series.daemon.wait_for_results(len(known) + 1)
+    rows = series.daemon.ask(lambda r: r.registrations())
+    (found,) = [r for r in rows if r.id not in known]
+    assert found.registration.engine == "nested", found.registration.reasons
+    assert found.verdict.value == "accepted"
+    to_part = translation(150, 80) @ resizing((600, 800), (240, 320))
+    true = as_matrix(parent.registration.em_to_lm) @ to_part
+    error = corner_errors(as_matrix(found.registration.em_to_lm), true, (600, 800))
+    assert error.max() < 0.2
+    done = clemd("replay", found.id, "--state", series.daemon.state, "--json")
+    assert json.loads(done.stdout)["moved_lm_px"] <= 1e-6
 
 
 def test_target_is_answered_on_the_bus(series: Series) -> None:

@@ -108,6 +108,7 @@ class Commands:
             )
             if changed.verdict is Verdict.ACCEPTED:
                 self._learning.learn(changed)
+                self._learning.compare_maps(changed)
             else:
                 self._learning.unlearn(changed, f"{by} says: {changed.verdict.value}")
             self._matching.consider(row.em_frame_id)

@@ -7,6 +7,7 @@ import math
 from collections import OrderedDict
 from dataclasses import asdict
 from datetime import datetime
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,17 @@ import structlog
 from clemd.cutting import ENGINE as CUT_OUT
 from clemd.messages import PredictionMessage, SessionMessage
 from clemd.model import Frame, Registration, Verdict
+from clemd.nesting import ENGINE as NESTED
 from clemd.sessions import (
     Event,
+    MapsDiffer,
     Noise,
+    OnBoth,
     Predicted,
     Session,
     Sighting,
     from_text,
+    maps_differ,
     observed_from,
     observed_of,
     sighting_from,
@@ -132,8 +137,10 @@ class Learning:
             if row.verdict is Verdict.ACCEPTED and row.decided_by == "engine"
             else _accepted_by_hand(row, em.frame)
         )
-        if sighting is None or observed is None or row.registration.engine == CUT_OUT:
+        if sighting is None or observed is None:
             return ""
+        if row.registration.engine in {CUT_OUT, NESTED}:
+            return ""  # they tell nothing that their parent has not told
         if store.speaks_already(em.session, row.lm_frame_id, row.em_frame_id):
             return ""
         try:
@@ -171,6 +178,48 @@ class Learning:
             return
         self._keep(session, row.lm_frame_id, self._added_up(session, row.lm_frame_id))
         self._tell(session, row.lm_frame_id, "corrected", why, row.id)
+
+    def compare_maps(self, row: RegistrationRow) -> str:
+        """Tell what this result and earlier ones say differently of two maps."""
+        if row.verdict is not Verdict.ACCEPTED:
+            return ""
+        store = self._house.store
+        for other in store.registrations(em_frame_id=row.em_frame_id):
+            if other.lm_frame_id == row.lm_frame_id or not _holds(other):
+                continue
+            for em_frame_id in store.frames_on_both(
+                row.lm_frame_id, other.lm_frame_id, but=row.em_frame_id
+            ):
+                differ = self._differ(row, other, em_frame_id)
+                if differ is not None:
+                    self._contradict(row, differ.reason)
+                    return differ.reason
+        return ""
+
+    def _differ(
+        self, row: RegistrationRow, other: RegistrationRow, em_frame_id: str
+    ) -> MapsDiffer | None:
+        store = self._house.store
+        earlier = {
+            r.lm_frame_id: r
+            for r in reversed(store.registrations(em_frame_id=em_frame_id))
+            if _holds(r)
+        }
+        now = _on_both(store.frame(row.em_frame_id).frame, other, row)
+        before = _on_both(
+            store.frame(em_frame_id).frame,
+            earlier[other.lm_frame_id],
+            earlier[row.lm_frame_id],
+        )
+        try:
+            return None if now is None or before is None else maps_differ(now, before)
+        except NUMERICAL:
+            return None
+
+    def _contradict(self, row: RegistrationRow, reason: str) -> None:
+        session = self._house.store.frame(row.em_frame_id).session
+        self.session(session, row.lm_frame_id)
+        self._tell(session, row.lm_frame_id, "contradicted", reason, row.id)
 
     def session(self, session: str, lm_frame_id: str) -> Session:
         """One session on one map, as of its last image."""
@@ -249,7 +298,8 @@ class Learning:
             ),
             session=session,
         )
-        say = _log.warning if event == "retired" else _log.info
+        loud = event in {"retired", "contradicted"}
+        say = _log.warning if loud else _log.info
         say("session_transform", session=session, event_=event, epoch=epoch, why=reason)
 
 
@@ -258,6 +308,26 @@ def _sighting(em: FrameRow) -> Sighting | None:
     # an image cannot have been taken after it came: a clock is wrong
     taken = min(em.frame.acquired_at or came, came)
     return sighting_of(em.id, em.frame, at_s=taken.timestamp())
+
+
+def _holds(row: RegistrationRow) -> bool:
+    return row.verdict is Verdict.ACCEPTED and row.registration.em_to_lm is not None
+
+
+def _on_both(em: Frame, one: RegistrationRow, other: RegistrationRow) -> OnBoth | None:
+    found, again = one.registration, other.registration
+    if found.em_to_lm is None or again.em_to_lm is None:
+        return None
+    if found.error_lm_px is None or again.error_lm_px is None:
+        return None
+    return OnBoth(
+        name=PurePosixPath(em.path).name,
+        shape=em.shape,
+        on_one=found.em_to_lm,
+        one_lm_px=found.error_lm_px.p95,
+        on_other=again.em_to_lm,
+        other_lm_px=again.error_lm_px.p95,
+    )
 
 
 def _accepted_by_hand(row: RegistrationRow, em: Frame) -> Any:

@@ -33,6 +33,7 @@ from clemd.model import (
     to_dict,
 )
 from clemd.reading import ReadRequest
+from clemd.sessions import states_place
 from clemd.store import FrameRow, PairRow, RegistrationRow
 from clemd.thermal import Admission, Priority, ThermalDecision
 
@@ -47,6 +48,10 @@ RETRY_S = 2.0
 EXPORT_LIMIT_S = 900.0
 MOST_PARENTS = 12
 """Newest placed images that a new one is held against, pixel for pixel."""
+MOST_HOSTS = 4
+"""Newest placed images in which one without a stage position is looked for."""
+MOST_LOOKED_AT = 40
+"""Newest results of a session among which those are chosen."""
 _log = structlog.get_logger(__name__)
 
 
@@ -180,10 +185,11 @@ class Registrar:
         request = self._request | {"expected": expected}
         if not turn.is_guarded:
             request["device"] = "cpu"
-        task = self._task("register", em, lm, folder, registration_id) | {
-            "request": request,
-            "parents": self._parents(em, lm),
-        }
+        task = (
+            self._task("register", em, lm, folder, registration_id)
+            | {"request": request}
+            | self._earlier(em, lm)
+        )
         if "points" in lease.payload:
             task["points"] = lease.payload["points"]
         limit_s = house.profile.registration.time_limit_s
@@ -201,25 +207,35 @@ class Registrar:
         outputs = self._relative(folder, answer["outputs"])
         self._keep(lease, pair, found, registration_id, outputs, em)
 
-    def _parents(self, em: FrameRow, lm: FrameRow) -> list[dict[str, Any]]:
-        """Larger images that are placed on this map: `em` may be cut out of one."""
-        house = self._house
-        parents = []
-        for row in house.store.registrations(session=em.session, best_only=True):
-            if row.lm_frame_id != lm.id or row.verdict is not Verdict.ACCEPTED:
-                continue
-            frame = house.store.frame(row.em_frame_id).frame
-            height, width = em.frame.shape
-            if row.em_frame_id == em.id or frame.dtype != em.frame.dtype:
-                continue
-            if frame.shape[0] < height or frame.shape[1] < width:
-                continue
-            parents.append(
-                self._image(frame) | {"registration": to_dict(row.registration)}
-            )
-            if len(parents) == MOST_PARENTS:
-                break
-        return parents
+    def _placed_on(self, em: FrameRow, lm: FrameRow) -> list[RegistrationRow]:
+        """The newest images of the session that are accepted on this map."""
+        rows = self._house.store.registrations(
+            session=em.session, best_only=True, limit=MOST_LOOKED_AT
+        )
+        return [
+            row
+            for row in rows
+            if row.lm_frame_id == lm.id
+            and row.verdict is Verdict.ACCEPTED
+            and row.em_frame_id != em.id
+        ]
+
+    def _earlier(self, em: FrameRow, lm: FrameRow) -> dict[str, list[dict[str, Any]]]:
+        """Images that `em` may be cut out of, pixel for pixel, or lie inside of."""
+        height, width = em.frame.shape
+        parents, hosts = [], []
+        for row in self._placed_on(em, lm):
+            frame = self._house.store.frame(row.em_frame_id).frame
+            given = self._image(frame) | {
+                "registration": to_dict(row.registration),
+                "registration_id": row.id,
+            }
+            is_larger = frame.shape[0] >= height and frame.shape[1] >= width
+            if is_larger and frame.dtype == em.frame.dtype:
+                parents.append(given)
+            if not states_place(em.frame):
+                hosts.append(given)
+        return {"parents": parents[:MOST_PARENTS], "hosts": hosts[:MOST_HOSTS]}
 
     async def _ensure_planes(self, row: FrameRow) -> None:
         """Read a frame's file again if the cache no longer holds its planes."""
@@ -274,6 +290,7 @@ class Registrar:
                 store.set_pair_state(pair.id, "done")
             if added:
                 self._learning.learn(store.registration(registration_id))
+                self._learning.compare_maps(store.registration(registration_id))
                 self._announce_results(pair, registration_id, before, em.session)
                 house.queue.enqueue(
                     EXPORT,

@@ -44,7 +44,8 @@ def replay(record_id: str, state: Path, *, as_json: bool) -> int:
                 "no such result", record_id, "clemd status lists the newest"
             ) from missing
         frames = reader.frame(row.em_frame_id), reader.frame(row.lm_frame_id)
-    again = _again(row, frames[0].frame, frames[1].frame, state / "cache")
+        parent = _parent_of(reader, row)
+    again = _again(row, frames[0].frame, frames[1].frame, state / "cache", parent)
     moved = _moved(row.registration, again, frames[0].frame.shape)
     same = moved <= SAME_LM_PX and again.verdict is row.registration.verdict
     answer = {
@@ -70,8 +71,30 @@ def replay(record_id: str, state: Path, *, as_json: bool) -> int:
     return 0 if same else _NOT_THE_SAME
 
 
-def _again(row: RegistrationRow, em: Frame, lm: Frame, cache: Path) -> Registration:
-    from clemd import pipeline
+def _parent_of(
+    reader: Reader, row: RegistrationRow
+) -> tuple[RegistrationRow, Frame] | None:
+    """The result whose matrix this one took over, and its EM frame."""
+    asked = row.registration.asked
+    if asked is None or not asked.parent:
+        return None
+    try:
+        parent = reader.registration(asked.parent)
+    except NoSuchRecordError as missing:
+        raise UsageError(
+            "the result that this one was taken from is gone", row.id, "register again"
+        ) from missing
+    return parent, reader.frame(parent.em_frame_id).frame
+
+
+def _again(
+    row: RegistrationRow,
+    em: Frame,
+    lm: Frame,
+    cache: Path,
+    parent: tuple[RegistrationRow, Frame] | None,
+) -> Registration:
+    from clemd import cutting, nesting, pipeline
 
     kept = row.registration
     if kept.asked is None:
@@ -79,7 +102,7 @@ def _again(row: RegistrationRow, em: Frame, lm: Frame, cache: Path) -> Registrat
             "this result kept no settings", row.id, "register its files again"
         )
     request = pipeline.Request(
-        engine="auto" if kept.asked.points else kept.engine,
+        engine="auto" if parent or kept.asked.points else kept.engine,
         device=kept.device,
         pixel_ratio=kept.asked.pixel_ratio,
         scale_tolerance=kept.asked.scale_tolerance,
@@ -94,7 +117,23 @@ def _again(row: RegistrationRow, em: Frame, lm: Frame, cache: Path) -> Registrat
             from clemd.placing import register_by_hand
 
             return register_by_hand(loaded[0], loaded[1], kept.asked.points, request)
-        return pipeline.register_pair(loaded[0], loaded[1], request)
+        if parent is None:
+            return pipeline.register_pair(loaded[0], loaded[1], request)
+        known = cutting.Parent(
+            image=_loaded(parent[1], cache, Path(folder)),
+            registration=parent[0].registration,
+            registration_id=parent[0].id,
+        )
+        found = (
+            cutting.register_cut_out(loaded[0], [known])
+            if kept.engine == cutting.ENGINE
+            else nesting.register_nested(loaded[0], [known], request)
+        )
+    if found is None:
+        raise UsageError(
+            "it is not found in its parent any more", row.id, "register again"
+        )
+    return found
 
 
 def _loaded(frame: Frame, cache: Path, folder: Path) -> pipeline.Loaded:

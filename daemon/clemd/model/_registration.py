@@ -68,6 +68,9 @@ class Asked:
     """Where a session had expected the image, EM px -> LM px; it was checked first."""
     points: tuple[tuple[float, float, float, float], ...] = ()
     """Over which it was placed by hand: EM x, EM y, LM x, LM y, px each."""
+    parent: str = ""
+    """The result whose matrix was moved: the image was cut out of that one's, or found
+    in it. Empty where the pair was registered by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

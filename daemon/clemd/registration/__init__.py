@@ -10,15 +10,18 @@ from ._engine import Engine, EngineContext
 from ._engines import engine_named, resolve_device
 from ._known import check_known_answer
 from ._limits import Limits, breathing_within
+from ._nesting import Nested, find_nested
 from ._rechecking import recheck
 
 __all__ = [
     "Engine",
     "EngineContext",
     "Limits",
+    "Nested",
     "breathing_within",
     "check_known_answer",
     "engine_named",
+    "find_nested",
     "recheck",
     "resolve_device",
 ]

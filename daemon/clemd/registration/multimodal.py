@@ -90,7 +90,7 @@ class MultimodalEngine:
         answer: _Answer | None = None
         with torch.inference_mode():
             for effort, known in _efforts(prior, em.full_shape):
-                answer = self._try(images, known, effort, context, poses, spent)
+                answer = self._try(images, prior, known, effort, context, poses, spent)
                 if answer and answer.judged.verdict is Verdict.ACCEPTED:
                     break
         total = time.perf_counter() - started
@@ -107,13 +107,18 @@ class MultimodalEngine:
     def _try(
         self,
         images: Images,
+        promised: PosePrior,
         prior: PosePrior,
         effort: Effort,
         context: EngineContext,
         poses: list[Pose],
         spent: defaultdict[str, float],
     ) -> _Answer | None:
-        """One search; `poses` collects over the efforts, so nothing found is lost."""
+        """One search; `poses` collects over the efforts, so nothing found is lost.
+
+        `prior` is what this effort searches, `promised` what the files promise: the
+        verdict must not hear that a scale agrees which was taken from the answer.
+        """
         found, candidates, seconds = find(images, prior, effort, context)
         spent["search"] += seconds["search"]
         poses += found
@@ -129,7 +134,7 @@ class MultimodalEngine:
         sharp = finest(images, best.matrix, context)
         t1 = time.perf_counter()
         context.breathe("verdict")
-        seen = gather_evidence(images, sharp, poses, candidates, prior, context.seed)
+        seen = gather_evidence(images, sharp, poses, candidates, promised, context.seed)
         judged = judge(seen, tolerance=context.tolerance)
         votes = gather_votes(images, sharp.matrix)
         spent["refine"] += t1 - t0

@@ -8,8 +8,17 @@ the specimen, the stage or the scan is no longer as it was, and says where to dr
 from ._axes import Axes, hypotheses
 from ._coordinates import Placement
 from ._estimate import Estimate, Noise
-from ._facts import Observed, Predicted, Sighting, Target, observed_of, sighting_of
+from ._facts import (
+    Observed,
+    Predicted,
+    Sighting,
+    Target,
+    observed_of,
+    sighting_of,
+    states_place,
+)
 from ._gate import Change, Contradiction
+from ._maps import MapsDiffer, OnBoth, maps_differ
 from ._memory import from_text, observed_from, sighting_from, to_text
 from ._same_pixels import cut_out_of
 from ._session import Epoch, Event, Folded, Session, Standing
@@ -23,8 +32,10 @@ __all__ = [
     "Estimate",
     "Event",
     "Folded",
+    "MapsDiffer",
     "Noise",
     "Observed",
+    "OnBoth",
     "Placement",
     "Predicted",
     "Session",
@@ -34,11 +45,13 @@ __all__ = [
     "cut_out_of",
     "from_text",
     "hypotheses",
+    "maps_differ",
     "next_best",
     "observed_from",
     "observed_of",
     "sighting_from",
     "sighting_of",
+    "states_place",
     "target",
     "to_text",
 ]

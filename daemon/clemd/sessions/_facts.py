@@ -45,6 +45,12 @@ class Sighting:
         return ((width - 1) / 2, (height - 1) / 2)
 
 
+def states_place(frame: Frame) -> bool:
+    """The file says where the stage stood."""
+    stage = frame.stage
+    return stage is not None and stage.x_um is not None and stage.y_um is not None
+
+
 def sighting_of(frame_id: str, frame: Frame, *, at_s: float) -> Sighting | None:
     """The frame as a session sees it; None where it lacks stage or pixel size."""
     stage, size = frame.stage, frame.pixel_size
@@ -160,4 +166,5 @@ __all__ = [
     "Vector",
     "observed_of",
     "sighting_of",
+    "states_place",
 ]

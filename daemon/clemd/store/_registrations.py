@@ -82,6 +82,23 @@ class RegistrationQueries(PairQueries):
         )
         return [_registration_row(row) for row in rows]
 
+    def frames_on_both(
+        self, lm_frame_id: str, other_lm_frame_id: str, *, but: str, limit: int = 20
+    ) -> list[str]:
+        """EM frames accepted on both maps, the newest first, without `but`."""
+        rows = self._all(
+            "SELECT a.em_frame_id, MAX(a.created_at) AS newest FROM registrations AS a "
+            "JOIN registrations AS b ON b.em_frame_id = a.em_frame_id "
+            "WHERE a.lm_frame_id = ? AND b.lm_frame_id = ? AND a.em_frame_id != ? "
+            "AND a.verdict = 'accepted' AND b.verdict = 'accepted' "
+            "GROUP BY a.em_frame_id ORDER BY newest DESC LIMIT ?",
+            lm_frame_id,
+            other_lm_frame_id,
+            but,
+            limit,
+        )
+        return [row[0] for row in rows]
+
 
 class RegistrationChanges(RegistrationQueries, Changes):
     """Keep results."""

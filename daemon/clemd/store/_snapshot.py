@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from clemd.messages import (
     FrameMessage,
     PairMessage,
     RegistrationMessage,
+    SessionMessage,
     ThermalMessage,
 )
 from clemd.model import Frame, display_name, to_dict
@@ -24,14 +26,21 @@ from ._rows import (
     PairRow,
     RegistrationRow,
     ThermalRow,
+    TransformEventRow,
+    TransformRow,
 )
 from ._thermal import ThermalQueries
+from ._transforms import TransformQueries
 
 FrameView = Callable[[Frame], dict[str, Any]]
 
 
 class SnapshotQueries(
-    RegistrationQueries, DecisionQueries, OutboxQueries, ThermalQueries
+    RegistrationQueries,
+    DecisionQueries,
+    OutboxQueries,
+    ThermalQueries,
+    TransformQueries,
 ):
     """Everything at once."""
 
@@ -79,10 +88,29 @@ class SnapshotQueries(
                 "registrations": [
                     _registration(r, known).model_dump(mode="json") for r in results
                 ],
+                "predictions": [json.loads(text) for text in self.open_predictions()],
+                "transforms": self._transform_messages(),
                 "registered_at": {r.id: r.created_at for r in results},
                 "thermal": None if last is None else _thermal(last),
                 "thermal_at": None if last is None else last.at,
             }
+
+    def _transform_messages(self) -> list[dict[str, Any]]:
+        """How every session stands, and what contradicts, in session messages."""
+        rows = {(t.session, t.lm_frame_id): t for t in self.transforms()}
+        told = [
+            event
+            for session, lm_frame_id in rows
+            for event in self.transform_events(session, lm_frame_id, limit=20)
+            if event.event != "contradicted"
+        ]
+        told = list({(e.session, e.lm_frame_id): e for e in reversed(told)}.values())
+        told += self.open_contradictions()
+        once = {event.id: event for event in told}
+        return [
+            _session(event, rows.get((event.session, event.lm_frame_id)))
+            for _, event in sorted(once.items(), reverse=True)
+        ]
 
     def _frames_of(self, results: list[RegistrationRow]) -> dict[str, FrameRow]:
         ids = {i for r in results for i in (r.em_frame_id, r.lm_frame_id)}
@@ -192,6 +220,21 @@ def _pair(row: PairRow) -> dict[str, Any]:
             "lm_frame_id": row.lm_frame_id,
             "state": row.state,
             "reasons": row.reasons,
+        }
+    ).model_dump(mode="json")
+
+
+def _session(event: TransformEventRow, now: TransformRow | None) -> dict[str, Any]:
+    return SessionMessage.model_validate(
+        {
+            "session": event.session,
+            "lm_frame_id": event.lm_frame_id,
+            "epoch": event.epoch,
+            "standing": "empty" if now is None else now.standing,
+            "event": event.event,
+            "reason": event.reason,
+            "images": 0 if now is None else now.images,
+            "registration_id": event.registration_id,
         }
     ).model_dump(mode="json")
 

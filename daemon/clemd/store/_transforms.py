@@ -89,6 +89,36 @@ class TransformQueries(Queries):
         )
         return [row_as(TransformEventRow, row) for row in rows]
 
+    def open_predictions(self, *, limit: int = 200) -> list[str]:
+        """What is foretold and neither measured nor doubted yet (JSON), newest first.
+
+        A result on that map, or an accepted one on any, has taken its place.
+        """
+        rows = self._all(
+            "SELECT p.text FROM predictions AS p "
+            "JOIN frames AS f ON f.id = p.em_frame_id "
+            "WHERE NOT EXISTS (SELECT 1 FROM registrations AS r "
+            "WHERE r.em_frame_id = p.em_frame_id "
+            "AND (r.lm_frame_id = p.lm_frame_id OR r.verdict = 'accepted')) "
+            "AND NOT EXISTS (SELECT 1 FROM session_transforms AS t "
+            "WHERE t.session = f.session AND t.lm_frame_id = p.lm_frame_id "
+            "AND t.standing = 'doubted') "
+            "ORDER BY p.created_at DESC, p.rowid DESC LIMIT ?",
+            limit,
+        )
+        return [row[0] for row in rows]
+
+    def open_contradictions(self, *, limit: int = 50) -> list[TransformEventRow]:
+        """Maps that contradict each other by results that hold, newest first."""
+        rows = self._all(
+            "SELECT e.* FROM session_events AS e "
+            "JOIN registrations AS r ON r.id = e.registration_id "
+            "WHERE e.event = 'contradicted' AND r.verdict = 'accepted' "
+            "ORDER BY e.id DESC LIMIT ?",
+            limit,
+        )
+        return [row_as(TransformEventRow, row) for row in rows]
+
     def prediction(self, em_frame_id: str, lm_frame_id: str) -> PredictionRow | None:
         """The newest foretold pose of an EM frame on a map."""
         rows = self._all(

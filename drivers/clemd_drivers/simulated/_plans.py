@@ -79,6 +79,17 @@ PLANS: dict[str, Plan] = {
             coverage=(0.50, 0.62),
         ),
         Plan(
+            name="large",
+            purpose="twelve large images by one microscope, for timing a session",
+            lm_shape=(1024, 1024),
+            lm_pixel_um=0.13,
+            em_shape=(3840, 5120),
+            em_count=12,
+            coverage=(0.40, 0.55),
+            vendors=("zeiss",),
+            pace_s=4.0,
+        ),
+        Plan(
             name="sixty",
             purpose="sixty small electron images as fast as they come",
             lm_shape=(512, 512),

@@ -17,6 +17,7 @@ from clemd.messages import (
     FrameMessage,
     PairMessage,
     RegistrationMessage,
+    SessionMessage,
     StatusMessage,
     ThermalMessage,
 )
@@ -36,6 +37,60 @@ def test_snapshot_of_an_empty_store_is_complete(store: Store) -> None:
         None,
     )
     assert all(snapshot[k] == [] for k in ("frames", "pairs", "registrations"))
+
+
+def test_late_client_hears_what_is_foretold_and_doubted(
+    store: Store, facts: Any
+) -> None:
+    """A page that is opened again must not forget what it had shown."""
+    pair = store.pair(facts.pair())
+    em, lm = store.frame(pair.em_frame_id), pair.lm_frame_id
+    said = {"topic": "prediction", "em_frame_id": em.id, "lm_frame_id": lm}
+    store.keep_prediction(em.id, lm, json.dumps(said))
+    assert store.snapshot()["predictions"] == [said]
+
+    told = {"session": em.session, "lm_frame_id": lm, "epoch": 2}
+    store.keep_transform(**told, standing="doubted", images=1, text="{}")
+    store.add_transform_event(
+        **told, event="retired", reason="turned by 7 degrees", registration_id=None
+    )
+    store.add_transform_event(
+        **told, event="contradicted", reason="two maps", registration_id=None
+    )
+    snapshot = store.snapshot()
+    assert snapshot["predictions"] == []
+    (one,) = snapshot["transforms"]
+    assert SessionMessage.model_validate(one).model_dump(mode="json") == one
+    assert (one["standing"], one["event"]) == ("doubted", "retired")
+    assert one["reason"] == "turned by 7 degrees"
+
+
+def test_measured_place_ends_its_prediction(store: Store, facts: Any) -> None:
+    """What the pixels said is not shown as unchecked any more."""
+    pair_id = facts.pair()
+    pair = store.pair(pair_id)
+    store.keep_prediction(pair.em_frame_id, pair.lm_frame_id, "{}")
+    facts.result(pair_id, "r")
+    assert store.snapshot()["predictions"] == []
+
+
+def test_contradiction_is_told_while_its_result_holds(store: Store, facts: Any) -> None:
+    """Rejecting the wrong result settles it."""
+    pair_id = facts.pair()
+    facts.result(pair_id, "r")
+    pair = store.pair(pair_id)
+    store.add_transform_event(
+        session="s",
+        lm_frame_id=pair.lm_frame_id,
+        epoch=0,
+        event="contradicted",
+        reason="two light maps contradict each other",
+        registration_id="r",
+    )
+    (one,) = store.snapshot()["transforms"]
+    assert one["event"] == "contradicted"
+    store.overrule("r", Verdict.REJECTED, by="operator", reason="")
+    assert store.snapshot()["transforms"] == []
 
 
 def test_entries_are_messages(store: Store, facts: Any) -> None:

@@ -24,6 +24,7 @@ export class Store extends EventTarget {
     this.status = null;
     this.roots = []; // watched folders: {name, present, reason}
     this.heardAt = null; // the daemon's own clock, text
+    this.contradicted = new Map(); // session and map -> what another map says differently
     this.changed = null; // why the session's transform was retired, until it is trusted again
   }
 
@@ -41,6 +42,10 @@ export class Store extends EventTarget {
     this.remember(snapshot.thermal?.history || []);
     this.status = null;
     this.changed = null;
+    this.contradicted.clear();
+    // newest first in the snapshot, as every list; said again in the order it happened
+    for (const one of [...(snapshot.predictions || [])].reverse()) this.foretell(one);
+    for (const one of [...(snapshot.transforms || [])].reverse()) this.change(one);
     this.say("snapshot");
   }
 
@@ -91,8 +96,11 @@ export class Store extends EventTarget {
   /** What a retired transform foretold is no longer worth looking at. */
   change(body) {
     const mine = (one) => one.session === body.session && one.lm_frame_id === body.lm_frame_id;
+    const place = JSON.stringify([body.session, body.lm_frame_id]);
+    if (body.event === "contradicted") this.contradicted.set(place, body);
+    else if (body.event === "corrected") this.contradicted.delete(place);
     if (body.standing === "doubted") {
-      this.changed = body;
+      if (body.event !== "contradicted") this.changed = body;
       this.registrations = this.registrations.filter((one) => one.verdict !== "predicted" || !mine(one));
     } else if (this.changed && mine(this.changed)) this.changed = null;
   }

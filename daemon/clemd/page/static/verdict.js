@@ -65,6 +65,8 @@ function buttons(about, verbs, ask, place) {
 function warnings(about, store) {
   const { result, found } = about;
   const list = (found.warnings || []).map((text) => h("p.warning", {}, text));
+  const against = store.contradicted.get(JSON.stringify([result.session, result.lm_frame_id]));
+  if (against) list.unshift(h("p.warning", { id: "map-warning" }, `${against.reason[0].toUpperCase()}${against.reason.slice(1)}.`));
   if (store.changed && store.changed.session === result.session) list.unshift(h("p.warning", { id: "session-warning" },
     `This image is not where its session expected it: ${store.changed.reason}. The next image decides which is right.`));
   const off = ratioOff(result);

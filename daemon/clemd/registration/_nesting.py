@@ -1,0 +1,171 @@
+"""Where may one EM image lie inside another of the same microscope?
+
+Same physics, so greys can be compared directly: the smaller field, averaged down to
+the larger one's pixels, is slid over it at every turn (normalised cross-correlation,
+J. P. Lewis 1995; its absolute value, so that an inverted contrast is found as well).
+What comes out is a candidate; whoever uses it has to verify.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from clemd.geometry import binning, compose, decompose, invert, similarity, translation
+from clemd.model import Matrix
+
+MOST_PARENT_PX = 1024
+LEAST_PARENT_PX = 256
+PIECE_PX = 64
+"""Side of the piece that is slid, where the larger image allows it: wide enough to be
+one of its kind, small enough that a scale wrong by 4 % still fits."""
+LEAST_PIECE_PX = 16
+MOST_SHARE = 0.45
+"""Of the larger image's shorter side that the piece may take."""
+TURN_STEP_DEG = 6.0
+UNKNOWN_RATIOS = (1.0, 20.0)
+"""Fields of the larger image against the smaller one's where no pixel size is known."""
+UNKNOWN_STEP = 0.06
+UNKNOWN_TURNS_DEG = (-6.0, 0.0, 6.0)
+"""Searched with an unknown scale: whoever magnifies seldom turns the scan as well."""
+LEAST_LEAD = 1.1
+"""Of the best place over the second best; wrong places lead little."""
+SAME_PLACE = 0.25
+"""Two candidates whose middles are nearer than this share of the field are one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nested:
+    """One candidate."""
+
+    matrix: Matrix
+    """Px of the smaller field -> px of the larger one."""
+    score: float
+    """Correlation times the square root of the px that it was taken over."""
+    lead: float = 1.0
+    """Score over that of the best other place."""
+
+
+def find_nested(
+    child: NDArray[Any], parent: NDArray[Any], scale: float | None
+) -> Nested | None:
+    """The one place of `child` in `parent`; None where no place stands out.
+
+    Both (height, width) without info bars. `scale` is the size of a child's px in px
+    of the parent, right to about 4 %; None searches a ladder, unturned.
+    """
+    least = max(child.shape) / max(parent.shape)
+    scales = [scale] if scale else _ladder(least)
+    turns = UNKNOWN_TURNS_DEG if scale is None else _all_turns()
+    reduced: dict[float, NDArray[np.float32]] = {}
+    found: list[Nested] = []
+    for one in scales:
+        k = _reduction(child.shape, parent.shape, one)
+        if k not in reduced:
+            reduced[k] = _shrunk(parent, k)
+        found += _slid(child, reduced[k], one, k, turns)
+    found.sort(key=lambda n: -n.score)
+    return _standing_out(found, child.shape)
+
+
+def _ladder(widths: float) -> list[float]:
+    """Scales to try; `widths` = child's width in px / parent's."""
+    low, high = UNKNOWN_RATIOS
+    steps = math.ceil(math.log(high / low) / UNKNOWN_STEP)
+    return [1 / (widths * low * math.exp(i * UNKNOWN_STEP)) for i in range(steps + 1)]
+
+
+def _all_turns() -> tuple[float, ...]:
+    return tuple(float(a) for a in np.arange(0.0, 360.0, TURN_STEP_DEG))
+
+
+def _reduction(child: tuple[int, ...], parent: tuple[int, ...], scale: float) -> float:
+    """Working px per parent px: coarse for a large child, fine for a small one."""
+    side = min(child) * scale
+    wanted = PIECE_PX / side
+    longest = max(parent)
+    return float(
+        np.clip(wanted, LEAST_PARENT_PX / longest, min(1.0, MOST_PARENT_PX / longest))
+    )
+
+
+def _shrunk(image: NDArray[Any], k: float) -> NDArray[np.float32]:
+    grey = np.asarray(image, np.float32)
+    shape = max(8, round(image.shape[1] * k)), max(8, round(image.shape[0] * k))
+    small = cv2.resize(grey, shape, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.GaussianBlur(small, (0, 0), 1.0), np.float32)
+
+
+def _slid(
+    child: NDArray[Any],
+    parent: NDArray[np.float32],
+    scale: float,
+    k: float,
+    turns: tuple[float, ...],
+) -> list[Nested]:
+    factor = scale * k
+    smooth = cv2.GaussianBlur(
+        np.asarray(child, np.float32), (0, 0), max(0.3, 0.6 / factor)
+    )
+    back = invert(binning(1 / k))
+    found = []
+    for turn in turns:
+        piece, to_piece = _piece(smooth, turn, factor, parent.shape)
+        if piece is None:
+            continue
+        seen = np.abs(cv2.matchTemplate(parent, piece, cv2.TM_CCOEFF_NORMED))
+        seen[~np.isfinite(seen)] = 0.0
+        _, best, _, (x, y) = cv2.minMaxLoc(seen)
+        matrix = compose(back, translation(x, y), to_piece)
+        found.append(Nested(matrix, best * math.sqrt(piece.size)))
+    return found
+
+
+def _piece(
+    child: NDArray[Any], turn_deg: float, factor: float, parent: tuple[int, ...]
+) -> tuple[NDArray[np.float32] | None, Matrix]:
+    """The middle of the turned child at working size, and child px -> its px."""
+    height, width = child.shape
+    t = math.radians(turn_deg)
+    c, s = abs(math.cos(t)), abs(math.sin(t))
+    # the largest rectangle of the same aspect that lies wholly inside
+    inner = min(width / (width * c + height * s), height / (width * s + height * c))
+    most = MOST_SHARE * min(parent)
+    shrink = min(1.0, most / max(1.0, inner * factor * min(height, width)))
+    w, h = (int(inner * factor * side * shrink) for side in (width, height))
+    middle, onto = ((width - 1) / 2, (height - 1) / 2), ((w - 1) / 2, (h - 1) / 2)
+    matrix = similarity(scale=factor, rotation_deg=turn_deg, about=middle, onto=onto)
+    if min(w, h) < LEAST_PIECE_PX or w >= parent[1] or h >= parent[0]:
+        return None, matrix
+    piece = cv2.warpAffine(child, matrix[:2], (w, h), flags=cv2.INTER_LINEAR)
+    piece = cv2.GaussianBlur(piece, (0, 0), 0.7)
+    if float(piece.std()) < 1e-6:
+        return None, matrix
+    return np.asarray(piece, np.float32), matrix
+
+
+def _standing_out(found: list[Nested], shape: tuple[int, ...]) -> Nested | None:
+    """The best of `found`, sorted, if it leads all places that are not its own."""
+    if not found:
+        return None
+    best = found[0]
+    others = (n.score for n in found if not _is_same(n.matrix, best.matrix, shape))
+    lead = best.score / max(next(others, 0.0), 1e-9)
+    return replace(best, lead=lead) if lead >= LEAST_LEAD else None
+
+
+def _is_same(a: Matrix, b: Matrix, shape: tuple[int, ...]) -> bool:
+    middle = np.array([(shape[1] - 1) / 2, (shape[0] - 1) / 2, 1.0])
+    parts, others = decompose(a), decompose(b)
+    far = np.linalg.norm((a @ middle - b @ middle)[:2])
+    turned = abs((parts.rotation_deg - others.rotation_deg + 180) % 360 - 180)
+    is_near = bool(far < SAME_PLACE * shape[1] * parts.scale)
+    return is_near and turned < 3 * TURN_STEP_DEG
+
+
+__all__ = ["Nested", "find_nested"]
