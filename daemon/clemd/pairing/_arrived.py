@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 
 from clemd.config import PairingSettings
 from clemd.model import Frame, Side
-from clemd.name_patterns import parse_pattern
+from clemd.name_patterns import said_by
 
 UNKNOWN = "default"
 """Where a file says nothing of its session."""
@@ -52,7 +53,13 @@ class Arrived:
         value = plain or frame.ids.get(key) or frame.ids.get(f"{key}id") or ""
         if not value and key == "dataset":
             value = frame.session or ""
-        return "".join(char for char in value.casefold() if char.isalnum())
+        return _plain(value)
+
+
+@lru_cache(maxsize=1 << 12)
+def _plain(value: str) -> str:
+    """Case, spaces and hyphens differ between two instruments' dialogs."""
+    return "".join(char for char in value.casefold() if char.isalnum())
 
 
 def session_of(
@@ -99,9 +106,9 @@ def name_fields(
         for text in [rule.em] * (side is not Side.LM) + [rule.lm] * (
             side is not Side.EM
         ):
-            said = parse_pattern(text).match(relative)
+            said = said_by(text, relative)
             if said is not None:
-                return said
+                return dict(said)
     return {}
 
 

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from clemd.config import PairingSettings
 from clemd.model import Frame
-from clemd.name_patterns import parse_pattern
+from clemd.name_patterns import said_by
 
 from ._arrived import Arrived, Told
 
@@ -97,8 +97,8 @@ def _shown(frame: Frame, key: str) -> str:
 
 def _names(em: Arrived, lm: Arrived, settings: PairingSettings) -> list[Clue]:
     for rule in settings.names:
-        one = parse_pattern(rule.em).match(em.relative)
-        other = parse_pattern(rule.lm).match(lm.relative)
+        one = said_by(rule.em, em.relative)
+        other = said_by(rule.lm, lm.relative)
         if one is None or other is None:
             continue
         common = sorted((set(one) & set(other)) - {VERSION})
