@@ -13,7 +13,7 @@ from clemd.model import Frame, Side
 from clemd.name_patterns import said_by
 
 UNKNOWN = "default"
-"""Where a file says nothing of its session."""
+"""The session of files that say nothing of theirs, and of those in no folder."""
 
 
 class Told(StrEnum):
@@ -94,7 +94,7 @@ def session_of(
         name = _by_time(taken_at, running, settings.session_gap_h)
     else:
         folder, _, rest = text.partition("/")
-        name = folder if rest else None
+        name = folder if rest else UNKNOWN  # beside the folders: one of its own
     return (name, Told.RULE) if name else (UNKNOWN, Told.NOBODY)
 
 

@@ -426,7 +426,7 @@ def test_ratio_needs_both_pixel_sizes() -> None:
     ("relative", "session"),
     [
         (b"S62-B7/em/a.tif", ("S62-B7", Told.RULE)),
-        (b"a.tif", ("default", Told.NOBODY)),
+        (b"a.tif", ("default", Told.RULE)),
         (b"S\xff\xfe/a.tif", ("S\\xff\\xfe", Told.RULE)),
         ("Prüfling/a.tif".encode(), ("Prüfling", Told.RULE)),
     ],
