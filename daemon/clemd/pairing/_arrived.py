@@ -55,6 +55,11 @@ class Arrived:
             value = frame.session or ""
         return _plain(value)
 
+    def is_guess(self, key: str) -> bool:
+        """Is that id only inferred: a project's name taken for the sample?"""
+        project = self.frame.ids.get("project")
+        return key == "sample" and project is not None and project == self.frame.sample
+
 
 @lru_cache(maxsize=1 << 12)
 def _plain(value: str) -> str:

@@ -11,6 +11,7 @@ from clemd.name_patterns import parse_pattern, said_by
 
 from ._arrived import Arrived
 from ._clues import (
+    OWN_GROUPS,
     STRENGTH,
     VERSION,
     Clue,
@@ -54,10 +55,15 @@ class Candidate:
 
     @property
     def is_excluded(self) -> bool:
-        """The strongest that speaks says no."""
-        return bool(self.clues) and next(
-            (n < 0 for n in self.rank if n != 0), not self.clues[0].agrees
-        )
+        """The strongest that speaks says no, and means it."""
+        soft = {clue.kind for clue in self.clues if clue.is_soft and not clue.agrees}
+        for kind, net in zip(STRENGTH, self.rank, strict=True):
+            if net > 0:
+                return False
+            if net < 0 and kind not in soft:
+                return True
+        first = next((clue for clue in self.clues if clue.kind not in soft), None)
+        return first is not None and not first.agrees
 
     def proposal(self, em: Arrived, doubt: str) -> PairProposal:
         """As it is kept."""
@@ -142,6 +148,8 @@ def several_specimens(
     named: dict[str, set[str]] = {}
     for one in frames:
         for key in settings.ids:
+            if key in OWN_GROUPS or one.is_guess(key):
+                continue
             if value := one.stated(key):
                 named.setdefault(f"{one.session}\n{key}", set()).add(value)
         for rule in settings.names:
