@@ -17,10 +17,11 @@ to the length of the name, whatever the name is.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from types import MappingProxyType
 
 MOST_PARTS = 40
 LONGEST_NAME = 1024
@@ -139,6 +140,17 @@ def _shortest(part: _Part, name: str, place: int, after: list[bool]) -> int:
     while not after[place + length]:
         length += 1
     return length
+
+
+@lru_cache(maxsize=1 << 14)
+def said_by(pattern: str, relative: str) -> Mapping[str, str] | None:
+    """The fields of a path below the root, remembered; None if unlike.
+
+    Raises:
+        ValueError: the pattern is wrong.
+    """
+    said = parse_pattern(pattern).match(relative)
+    return None if said is None else MappingProxyType(said)
 
 
 @lru_cache(maxsize=256)

@@ -88,12 +88,19 @@ def test_rule_that_fits_no_name_is_mended(tmp_path: Path, sample: Path) -> None:
     assert found["sample pairs"].level == "warn"
 
 
-def test_folder_rule_without_folders_is_told(tmp_path: Path, sample: Path) -> None:
-    """The default rule needs folders; without them every pair is doubtful."""
+def test_file_beside_the_folders_is_told(tmp_path: Path, sample: Path) -> None:
+    """The default rule takes it for a session of its own, where no map is."""
+    flat = findings(profile(tmp_path, ""), sample)
+    for side in ("em", "lm"):
+        (sample / side / "S62").mkdir()
+        for file in sorted(sample.glob(f"{side}/*.tif"))[: None if side == "lm" else 1]:
+            file.rename(file.parent / "S62" / file.name)
     found = findings(profile(tmp_path, ""), sample)
 
-    assert "make a folder for each" in found["sample sessions"].mend
-    assert "with doubt" in found["sample pairs"].value
+    assert flat["sample sessions"].level == "ok"
+    assert found["sample sessions"].level == "warn"
+    assert "into a folder too" in found["sample sessions"].mend
+    assert "no LM map in session 'default' yet" in found["sample pairs"].value
 
 
 def test_file_that_is_no_image_and_an_empty_folder_are_told(

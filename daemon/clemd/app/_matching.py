@@ -9,7 +9,7 @@ from hashlib import sha256
 from clemd.clicked import Points
 from clemd.messages import PairMessage
 from clemd.model import PairProposal, Side, Verdict
-from clemd.pairing import Decision, State, Tried, decide
+from clemd.pairing import Decision, State, Tried, decide, weighed
 from clemd.store import PairRow
 
 from ._house import REGISTER, House
@@ -22,6 +22,8 @@ _VERDICTS = {
     Verdict.REVIEW: Tried.REVIEW,
     Verdict.REJECTED: Tried.REJECTED,
 }
+MOST_TOLD = 20
+"""Images that a new map does not fit, but whose words for waiting are renewed."""
 _UNDECIDED = (State.WAITING, State.TRYING, State.EXHAUSTED)
 
 
@@ -51,9 +53,15 @@ class Matching:
             for row in store.newest_decisions(state.value)
         }
         stage, mixed = self._stage(), self.known.mixed()
+        new, told = self.known.arrived(frame_id), 0
         for em in self.known.of_side(Side.EM):
-            if em.frame_id in undecided:
-                self._apply(self._decision(em.frame_id, stage, mixed))
+            if em.frame_id not in undecided:
+                continue
+            if weighed(em, new, self._settings, stage).is_excluded:
+                told += 1  # it waits on; what for is told anew to the newest
+                if told > MOST_TOLD:
+                    continue
+            self._apply(self._decision(em.frame_id, stage, mixed))
         if not store.pairs(lm_frame_id=frame_id, limit=1):
             self._wait_for_images(frame_id)
 

@@ -75,10 +75,12 @@ def visit(seed: int) -> Visit:
     rng = np.random.default_rng([seed, 11])
     habit = HABITS[seed % len(HABITS)]
     named = habit in {"names", "ids and names"}
+    ids = {"ids": ("sample", "stage_label")} if "ids" in habit else {}
     draw = _Draw(
         rng,
         habit,
         PairingSettings(
+            **ids,  # type: ignore[arg-type]
             names=NAMES if named else (),
             session_from="folder" if habit == "folders" else "none",
         ),

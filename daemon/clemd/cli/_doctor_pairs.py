@@ -7,7 +7,15 @@ from collections.abc import Iterator, Sequence
 from clemd.config import Profile
 from clemd.model import Side
 from clemd.name_patterns import parse_pattern
-from clemd.pairing import Arrived, State, Told, decide, session_of, several_specimens
+from clemd.pairing import (
+    UNKNOWN,
+    Arrived,
+    State,
+    Told,
+    decide,
+    session_of,
+    several_specimens,
+)
 
 from ._doctor import OK, WARN, Finding
 from ._sample_files import SampleFile, few
@@ -21,17 +29,18 @@ def check_sessions(profile: Profile, read: Sequence[SampleFile]) -> Iterator[Fin
     if rule in {"none", "time"}:
         yield Finding(level=OK, what="sample sessions", value=f'by "{rule}"')
         return
+    some_in_folders = any(b"/" in one.relative for one in read)
     named: list[str] = []
     unknown: list[str] = []
     for one in read:
         name, told = _session(profile, one)
-        if told is Told.NOBODY:
+        if told is Told.NOBODY or (name == UNKNOWN and some_in_folders):
             unknown.append(one.name)
         else:
             named.append(name)
     value = f'by "{rule}": {few(sorted(set(named))) or "none found"}'
     other = {
-        "folder": 'make a folder for each, or set session_from = "name" or "none"',
+        "folder": 'put them into a folder too, or set session_from = "name" or "none"',
         "sample": 'type the sample into the microscope\'s dialog, or use "folder"',
         "name": "correct [[pairing.names]]: see `sample names`",
     }[rule]

@@ -1,9 +1,10 @@
 """Which EM image belongs to which LM map, with a reason for every decision."""
 
 from ._arrived import UNKNOWN, Arrived, Told, name_fields, session_of
-from ._candidates import LeftOut, several_specimens
+from ._candidates import LeftOut, several_specimens, weighed
 from ._clues import StageShare, metadata_ratio
-from ._deciding import Decision, State, decide
+from ._deciding import decide
+from ._decision import Decision, State
 from ._doubting import Tried
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "name_fields",
     "session_of",
     "several_specimens",
+    "weighed",
 ]

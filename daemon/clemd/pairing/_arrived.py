@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 
 from clemd.config import PairingSettings
 from clemd.model import Frame, Side
-from clemd.name_patterns import parse_pattern
+from clemd.name_patterns import said_by
 
 UNKNOWN = "default"
-"""Where a file says nothing of its session."""
+"""The session of files that say nothing of theirs, and of those in no folder."""
 
 
 class Told(StrEnum):
@@ -52,7 +53,18 @@ class Arrived:
         value = plain or frame.ids.get(key) or frame.ids.get(f"{key}id") or ""
         if not value and key == "dataset":
             value = frame.session or ""
-        return "".join(char for char in value.casefold() if char.isalnum())
+        return _plain(value)
+
+    def is_guess(self, key: str) -> bool:
+        """Is that id only inferred: a project's name taken for the sample?"""
+        project = self.frame.ids.get("project")
+        return key == "sample" and project is not None and project == self.frame.sample
+
+
+@lru_cache(maxsize=1 << 12)
+def _plain(value: str) -> str:
+    """Case, spaces and hyphens differ between two instruments' dialogs."""
+    return "".join(char for char in value.casefold() if char.isalnum())
 
 
 def session_of(
@@ -87,7 +99,7 @@ def session_of(
         name = _by_time(taken_at, running, settings.session_gap_h)
     else:
         folder, _, rest = text.partition("/")
-        name = folder if rest else None
+        name = folder if rest else UNKNOWN  # beside the folders: one of its own
     return (name, Told.RULE) if name else (UNKNOWN, Told.NOBODY)
 
 
@@ -99,9 +111,9 @@ def name_fields(
         for text in [rule.em] * (side is not Side.LM) + [rule.lm] * (
             side is not Side.EM
         ):
-            said = parse_pattern(text).match(relative)
+            said = said_by(text, relative)
             if said is not None:
-                return said
+                return dict(said)
     return {}
 
 

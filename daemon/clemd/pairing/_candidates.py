@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from clemd.config import PairingSettings
 from clemd.model import PairProposal
-from clemd.name_patterns import parse_pattern
+from clemd.name_patterns import parse_pattern, said_by
 
 from ._arrived import Arrived
 from ._clues import (
+    OWN_GROUPS,
     STRENGTH,
     VERSION,
     Clue,
@@ -21,10 +22,7 @@ from ._clues import (
     metadata_ratio,
     span,
 )
-
-NEAR_FIELDS = 0.1
-"""Two maps whose middles are nearer than this share of their width show one place."""
-SAME_SIZE = 0.02
+from ._superseding import supersedes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +55,15 @@ class Candidate:
 
     @property
     def is_excluded(self) -> bool:
-        """The strongest that speaks says no."""
-        return bool(self.clues) and next(
-            (n < 0 for n in self.rank if n != 0), not self.clues[0].agrees
-        )
+        """The strongest that speaks says no, and means it."""
+        soft = {clue.kind for clue in self.clues if clue.is_soft and not clue.agrees}
+        for kind, net in zip(STRENGTH, self.rank, strict=True):
+            if net > 0:
+                return False
+            if net < 0 and kind not in soft:
+                return True
+        first = next((clue for clue in self.clues if clue.kind not in soft), None)
+        return first is not None and not first.agrees
 
     def proposal(self, em: Arrived, doubt: str) -> PairProposal:
         """As it is kept."""
@@ -101,19 +104,18 @@ def candidates(
     """Who may be a partner of `em`, likeliest first, and who not."""
     found, left = [], []
     for lm in maps:
-        one = Candidate(
-            lm=lm,
-            clues=clues(em, lm, settings, stage),
-            apart_h=apart_h(em, lm),
-            ratio=metadata_ratio(em.frame, lm.frame),
-        )
+        one = weighed(em, lm, settings, stage)
         if one.is_excluded and one.against is not None:
             left.append(LeftOut(lm_frame_id=lm.frame_id, reason=one.against.words))
         else:
             found.append(one)
+    of_session: dict[str, list[Arrived]] = {}
+    for one in found:
+        of_session.setdefault(one.lm.session, []).append(one.lm)
     current = []
     for one in found:
-        newer = next((o.lm for o in found if _supersedes(o.lm, one.lm, settings)), None)
+        others = of_session[one.lm.session]
+        newer = next((o for o in others if supersedes(o, one.lm, settings)), None)
         if newer is None:
             current.append(one)
         else:
@@ -127,43 +129,16 @@ def candidates(
     return sorted(current, key=lambda one: one.order), left
 
 
-def _supersedes(new: Arrived, old: Arrived, settings: PairingSettings) -> bool:
-    """Is `new` the same place, taken or exported again later?"""
-    if new.frame_id == old.frame_id or new.session != old.session:
-        return False
-    for rule in settings.names:
-        one, other = (parse_pattern(rule.lm).match(m.relative) for m in (new, old))
-        if one is None or other is None or VERSION not in one or VERSION not in other:
-            continue
-        key = one.pop(VERSION), other.pop(VERSION)
-        return one == other and _version(key[0]) > _version(key[1])
-    return _same_place(new, old) and (new.taken_at, new.frame_id) > (
-        old.taken_at,
-        old.frame_id,
+def weighed(
+    em: Arrived, lm: Arrived, settings: PairingSettings, stage: StageShare
+) -> Candidate:
+    """One map with everything that speaks for and against it."""
+    return Candidate(
+        lm=lm,
+        clues=clues(em, lm, settings, stage),
+        apart_h=apart_h(em, lm),
+        ratio=metadata_ratio(em.frame, lm.frame),
     )
-
-
-def _version(text: str) -> tuple[int, str]:
-    return (int(text) if text.isdecimal() else 0, text)
-
-
-def _same_place(one: Arrived, other: Arrived) -> bool:
-    a, b = one.frame, other.frame
-    if not (a.stage and b.stage and a.pixel_size and b.pixel_size):
-        return False
-    places = (a.stage.x_um, a.stage.y_um, b.stage.x_um, b.stage.y_um)
-    if any(value is None for value in places) or a.shape != b.shape:
-        return False
-    ax, ay, bx, by = (float(value or 0.0) for value in places)
-    width_um = a.shape[1] * a.pixel_size.x_um
-    size = abs(a.pixel_size.x_um / b.pixel_size.x_um - 1)
-    near = max(abs(ax - bx), abs(ay - by)) <= NEAR_FIELDS * width_um
-    return near and size <= SAME_SIZE and _agree(one, other)
-
-
-def _agree(one: Arrived, other: Arrived) -> bool:
-    said = [(one.stated(k), other.stated(k)) for k in ("sample", "dataset")]
-    return all(a == b for a, b in said if a and b)
 
 
 def several_specimens(
@@ -173,11 +148,13 @@ def several_specimens(
     named: dict[str, set[str]] = {}
     for one in frames:
         for key in settings.ids:
+            if key in OWN_GROUPS or one.is_guess(key):
+                continue
             if value := one.stated(key):
                 named.setdefault(f"{one.session}\n{key}", set()).add(value)
         for rule in settings.names:
             text = rule.em if one.side.value == "em" else rule.lm
-            said = parse_pattern(text).match(one.relative)
+            said = said_by(text, one.relative)
             if said is None:
                 continue
             fields = parse_pattern(rule.em).fields & parse_pattern(rule.lm).fields

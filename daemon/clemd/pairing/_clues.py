@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from clemd.config import PairingSettings
 from clemd.model import Frame
-from clemd.name_patterns import parse_pattern
+from clemd.name_patterns import said_by
 
 from ._arrived import Arrived, Told
 
@@ -48,6 +48,8 @@ class Clue:
     kind: Kind
     agrees: bool
     words: str
+    is_soft: bool = False
+    """It makes a map less likely, and doubtful, but does not rule it out."""
 
 
 StageShare = Callable[[str, str], float | None]
@@ -70,11 +72,20 @@ def clues(
 
 
 def _ids(em: Arrived, lm: Arrived, settings: PairingSettings) -> list[Clue]:
-    """Every id that both state; the first decides what the later ones may say."""
+    """Every id that both state; the first decides what the later ones may say.
+
+    Many microscopes fill these fields with free text: that they differ rules a map out
+    only where the profile names the ids to go by.
+    """
+    is_soft = "ids" not in settings.model_fields_set
     found: list[Clue] = []
     for key in settings.ids:
         one, other = em.stated(key), lm.stated(key)
-        if not one or not other or (found and one != other and key in OWN_GROUPS):
+        if not one or not other:
+            continue
+        if one != other and (
+            (found and key in OWN_GROUPS) or em.is_guess(key) or lm.is_guess(key)
+        ):
             continue
         here, there = _shown(em.frame, key), _shown(lm.frame, key)
         words = (
@@ -82,7 +93,9 @@ def _ids(em: Arrived, lm: Arrived, settings: PairingSettings) -> list[Clue]:
             if one == other
             else f"the EM file states {key} {here!r}, the map {there!r}"
         )
-        found.append(Clue(kind=Kind.IDS, agrees=one == other, words=words))
+        found.append(
+            Clue(kind=Kind.IDS, agrees=one == other, words=words, is_soft=is_soft)
+        )
         if not found[0].agrees:
             break
     return found
@@ -97,8 +110,8 @@ def _shown(frame: Frame, key: str) -> str:
 
 def _names(em: Arrived, lm: Arrived, settings: PairingSettings) -> list[Clue]:
     for rule in settings.names:
-        one = parse_pattern(rule.em).match(em.relative)
-        other = parse_pattern(rule.lm).match(lm.relative)
+        one = said_by(rule.em, em.relative)
+        other = said_by(rule.lm, lm.relative)
         if one is None or other is None:
             continue
         common = sorted((set(one) & set(other)) - {VERSION})

@@ -15,44 +15,14 @@ remembered between two of them but what was tried and what a person said.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 
 from clemd.config import PairingSettings
-from clemd.model import PairProposal
 
 from ._arrived import Arrived
 from ._candidates import Candidate, LeftOut, candidates
 from ._clues import StageShare
+from ._decision import Decision, State
 from ._doubting import Tried, doubt_of, doubt_of_accepted, missing, session_from
-
-
-class State(StrEnum):
-    """How far the pairing of one EM image has come."""
-
-    WAITING = "waiting"
-    TRYING = "trying"
-    SETTLED = "settled"
-    EXHAUSTED = "exhausted"
-    OVERRULED = "overruled"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """What is to be done about one EM image, and why."""
-
-    em_frame_id: str
-    state: State
-    tries: tuple[PairProposal, ...] = ()
-    """To be registered now, likeliest first."""
-    lm_frame_id: str | None = None
-    """The map it belongs to, as well as is known now."""
-    doubt: str = ""
-    """Why that may be wrong; empty where it is sure."""
-    reasons: tuple[str, ...] = ()
-    left_out: tuple[LeftOut, ...] = ()
-    session: str | None = None
-    """The session to put it in, where its own was unknown and its map's is known."""
 
 
 def decide(

@@ -51,6 +51,8 @@ def doubt_of_accepted(
         return "" if accepted & older else "accepted on a map the files speak against"
     if len(among) > 1:
         return f"accepted on {len(among)} maps of different places"
+    if against := among[0].against:
+        return f"accepted although {against.words}"
     rivals = [one for one in fit if one.lm.frame_id not in accepted]
     if rivals and rivals[0].rank > among[0].rank:
         return "accepted on a map that the files make less likely than another"

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from clemd.driver_api import FormatDriver, SourceFile
+from clemd.driver_api import FormatDriver, PositionedDriver, SourceFile
 from clemd.errors import ClemdError, IncompleteFileError, RefusedFileError
 from clemd.model import Frame, Modality
 
@@ -97,6 +97,17 @@ class FormatDriverSuite:
         if recognises(self.driver, path):
             with pytest.raises((IncompleteFileError, RefusedFileError)):
                 read_all(self.driver, path)
+
+    def test_each_position_opens(self, good: GoodFile) -> None:
+        """A file of several images is read image by image."""
+        if not isinstance(self.driver, PositionedDriver):
+            pytest.skip("its files hold one image")
+        with SourceFile.open(good.path) as source:
+            count = self.driver.positions(source)
+            for position in range(count):
+                with self.driver.open_at(source, position) as reader:
+                    assert reader.plane(0).shape == reader.frame.shape
+        assert count >= 1
 
     def test_pixels_come_back_exactly(self, good: GoodFile) -> None:
         """Registration measures fractions of a grey value."""

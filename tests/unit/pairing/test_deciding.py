@@ -89,13 +89,15 @@ def lm(name: str = "l", **facts: object) -> Arrived:
 
 
 RULES = PairingSettings(
+    ids=("sample",),
     names=(
         NameRule(
             em="{sample}_{area}_em{n:#}.tif", lm="{sample}_{area}_map{version:#}.czi"
         ),
-    )
+    ),
 )
 PLAIN = PairingSettings()
+STRICT = PairingSettings(ids=("sample", "dataset", "stage_label"))
 
 
 def tried_maps(found: object) -> list[str]:
@@ -287,11 +289,40 @@ def test_accepted_result_settles_and_new_maps_change_nothing() -> None:
 def test_accepted_on_a_map_that_the_files_speak_against_is_doubtful() -> None:
     """One of the two is wrong, and somebody should look."""
     found = decide(
+        em(sample="S62"), [lm(sample="S63")], STRICT, tried={"l": Tried.ACCEPTED}
+    )
+    softly = decide(
         em(sample="S62"), [lm(sample="S63")], PLAIN, tried={"l": Tried.ACCEPTED}
     )
 
     assert found.state is State.SETTLED
     assert "speak against" in found.doubt
+    assert "accepted although the EM file states sample 'S62'" in softly.doubt
+
+
+def test_free_text_that_differs_makes_doubtful_and_rules_nothing_out() -> None:
+    """Sample fields hold titles and labels; only a named id is meant as one."""
+    image = em(sample="grid 3, overview")
+    maps = [lm("other", sample="S62"), lm("silent")]
+    found = decide(image, maps, PLAIN)
+    alone = decide(image, maps[:1], PLAIN)
+
+    assert tried_maps(found) == ["silent"]
+    assert tried_maps(alone) == ["other"]
+    assert "contradict" in alone.doubt
+    assert decide(image, maps[:1], STRICT).state is State.WAITING
+
+
+def test_projects_name_taken_for_the_sample_only_ever_agrees() -> None:
+    """OMERO's projects are people's; where one is named after a sample, it counts."""
+    image = em(sample="S62")
+    person, named = (
+        lm("l", sample=name, ids={"project": name}) for name in ("M. Mueller", "S62")
+    )
+
+    assert tried_maps(decide(image, [person], STRICT)) == ["l"]
+    reasons = decide(image, [named], STRICT).tries[0].reasons
+    assert reasons[0] == "same sample 'S62' in both files"
 
 
 def test_map_that_is_as_likely_is_tried_even_after_another_was_accepted() -> None:
@@ -403,7 +434,7 @@ def test_wrong_clock_does_not_undo_what_the_files_state() -> None:
 def test_image_without_a_map_says_what_it_waits_for() -> None:
     """Nothing there, or nothing that fits, and why."""
     nothing = decide(em(), [], PLAIN)
-    unfit = decide(em(sample="S62"), [lm(sample="S63")], PLAIN)
+    unfit = decide(em(sample="S62"), [lm(sample="S63")], STRICT)
 
     assert nothing.reasons == ("no LM map has arrived yet",)
     assert unfit.state is State.WAITING
@@ -426,7 +457,7 @@ def test_ratio_needs_both_pixel_sizes() -> None:
     ("relative", "session"),
     [
         (b"S62-B7/em/a.tif", ("S62-B7", Told.RULE)),
-        (b"a.tif", ("default", Told.NOBODY)),
+        (b"a.tif", ("default", Told.RULE)),
         (b"S\xff\xfe/a.tif", ("S\\xff\\xfe", Told.RULE)),
         ("Prüfling/a.tif".encode(), ("Prüfling", Told.RULE)),
     ],
