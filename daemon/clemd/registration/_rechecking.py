@@ -5,7 +5,8 @@ what was found is looked at again from the prepared pixels, in double precision,
 resolution at which that costs next to nothing, and must say the same twice:
 
 * value       the agreement of the images at the matrix, on the device and on the CPU
-* movement    where the CPU would move the matrix: hardly at all
+* movement    where the CPU would move the matrix: no further than so coarse a look can
+              be off by itself
 
 The first tells a device that computes wrongly now (where the CPU is the device, that
 would be itself against itself, and is left out), the second one that did so on the way
@@ -36,9 +37,10 @@ MARGIN_PX = 20.0
 """Of the map around the EM image, in px of that size."""
 VALUE_TOLERANCE = 1e-3
 """Single and double precision differ by some 1e-7 on a CPU."""
-ALLOWED_OWN_PX = 0.4
-"""Where the two looks may differ, px of the coarse one; right results stay below a
-third of it. The radius does not count: a fault may have widened it."""
+ALLOWED_OWN_PX = 1.0
+"""Where the coarse look may differ, in its own px..."""
+ALLOWED_RADII = 3.0
+"""...or, in noisy images, in 95 % radii of the result."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +77,8 @@ def recheck(em: PreparedImage, lm: PreparedImage, found: Registration) -> Regist
                 f"{found.device} finds an agreement of {there.value:.4f} where the "
                 f"CPU finds {here.value:.4f}"
             )
-    allowed = ALLOWED_OWN_PX * here.own_px
-    if found.device == "cpu" and found.error_lm_px is not None:
-        allowed = max(allowed, found.error_lm_px.p95)
+    radius = 0.0 if found.error_lm_px is None else found.error_lm_px.p95
+    allowed = max(ALLOWED_OWN_PX * here.own_px, ALLOWED_RADII * radius)
     if here.moved_lm_px <= allowed:
         return found
     said = (
