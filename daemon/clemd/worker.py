@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import json
 import os
 import select
@@ -51,15 +52,25 @@ def _serve(task: dict[str, Any], answers: TextIO) -> None:
         done = TASKS[task["kind"]](task, tell)
     except FileNotFoundError as gone:
         tell({"failed": f"missing: {Path(str(gone.filename)).name}"})
+    except OSError as failed:
+        if failed.errno not in (errno.ENOSPC, errno.EDQUOT):
+            _tell_defect(task, failed, tell)
+        else:
+            said = f"no room for the results: {failed.strerror}; free some"
+            tell({"failed": said, "full": True})
     except ClemdError as failed:
         tell({"failed": str(failed), "recycle": True})
     except Exception as failed:  # noqa: BLE001 - the supervisor must hear of it
-        import structlog
-
-        structlog.get_logger().exception("worker_failed", kind=task.get("kind"))
-        tell({"failed": f"{type(failed).__name__}: {failed}", "recycle": True})
+        _tell_defect(task, failed, tell)
     else:
         tell({"done": done})
+
+
+def _tell_defect(task: dict[str, Any], failed: Exception, tell: Tell) -> None:
+    import structlog
+
+    structlog.get_logger().exception("worker_failed", kind=task.get("kind"))
+    tell({"failed": f"{type(failed).__name__}: {failed}", "recycle": True})
 
 
 def _register(task: dict[str, Any], tell: Tell) -> dict[str, Any]:

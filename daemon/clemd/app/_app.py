@@ -14,7 +14,7 @@ import secrets
 import sys
 import time
 import uuid
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ import structlog
 
 from clemd.config import Profile
 from clemd.driver_api import load_drivers
-from clemd.errors import ClemdError, ProfileError, UsageError
+from clemd.errors import ClemdError, ProfileError, TransientError, UsageError
 from clemd.jobs import (
     JobQueue,
     LocalExecutor,
@@ -42,6 +42,7 @@ from ._commands import Commands
 from ._house import READ, REGISTER, House
 from ._inbox import Inbox
 from ._intake import Intake
+from ._lasting import lasting
 from ._learning import Learning
 from ._registering import Registrar, request_of
 from ._views import Views
@@ -199,19 +200,20 @@ class App:
         _log.info("ready", page=self.page_url.partition("?")[0], state=str(house.state))
         self.started.set()
         loops = [
-            inbox.run(),
-            intake.run(),
-            *(one.run() for one in registrars),
-            messenger.run(),
-            _watch_heat(house),
+            lasting(house, "inbox", inbox.run),
+            lasting(house, "intake", intake.run),
+            *(lasting(house, "registrar", one.run) for one in registrars),
+            lasting(house, "messenger", messenger.run),
+            lasting(house, "thermal", lambda: _watch_heat(house)),
+            lasting(house, "housekeeping", lambda: _keep_house(house)),
             _feed_watchdog(house, notifier),
-            _keep_house(house),
             *(_warm(one, registration.device) for one in executors),
         ]
         await self._until_stopped(house, loops)
         notifier.stopping("draining")
-        self._say(house, "stopped")
-        await messenger.flush()
+        with suppress(TransientError):  # a full disk must not keep us from ending
+            self._say(house, "stopped")
+            await messenger.flush()
 
     async def _open_doors(
         self,
@@ -252,7 +254,7 @@ class App:
         return Messenger(house, bus)
 
     async def _until_stopped(self, house: House, loops: list[Any]) -> None:
-        """Run every loop; the first that fails ends the daemon, loudly."""
+        """Run every loop; one that cannot go on ends the daemon, loudly."""
         tasks = [asyncio.create_task(loop) for loop in loops]
         stopped = asyncio.create_task(self.stop.wait())
         ending = {stopped, *tasks}
@@ -288,6 +290,7 @@ class Messenger:
         while True:
             self._house.heartbeats.beat("messenger")
             await self.flush()
+            self._house.troubles.pop("messenger", None)
             await self._house.wait_for_news(2.0)
 
     async def flush(self) -> None:
@@ -307,6 +310,7 @@ async def _watch_heat(house: House) -> None:
     while not house.stop.is_set():
         house.heartbeats.beat("thermal")
         sample = await asyncio.to_thread(house.monitor.sample)
+        house.troubles.pop("thermal", None)
         reading = sample.reading
         temperature = None if reading is None else reading.temperature_c
         house.metrics.temperature_c.set(
@@ -348,6 +352,8 @@ async def _feed_watchdog(house: House, notifier: Notifier) -> None:
 async def _keep_house(house: House) -> None:
     while not await house.stop.wait(PRUNE_EVERY_S):
         house.store.prune()
+        house.queue.release_stale()
+        house.troubles.pop("housekeeping", None)
         await asyncio.to_thread(trim_cache, house.cache, CACHE_BYTES)
 
 

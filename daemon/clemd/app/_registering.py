@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,18 +15,27 @@ import structlog
 
 from clemd.config import RegistrationSettings
 from clemd.errors import ClemdError, LeaseLostError
-from clemd.jobs import Executor, Lease, WorkerFailedError, WorkerLostError
+from clemd.jobs import Executor, Lease, WorkerDiskFullError, WorkerFailedError
 from clemd.messages import JobMessage, PairMessage
 from clemd.model import Frame, Registration, Verdict, from_json, to_dict
 from clemd.reading import ReadRequest
 from clemd.sessions import states_place
-from clemd.store import FrameRow, PairRow, RegistrationRow
+from clemd.store import (
+    DiskFullError,
+    FrameRow,
+    PairRow,
+    RegistrationRow,
+    StoreBusyError,
+    StoreDamagedError,
+)
 
 from ._house import EXPORT, REGISTER, House
+from ._lasting import in_words, say_once
 from ._learning import Learning
 
 HOT_DELAY_S = 5.0
 RETRY_S = 2.0
+FULL_WAIT_S = 5.0
 EXPORT_LIMIT_S = 900.0
 MOST_PARENTS = 12
 """Newest placed images that a new one is held against, pixel for pixel."""
@@ -52,18 +62,31 @@ class Registrar:
         self._executor = executor
         self._request = request
         self._running: Lease | None = None
+        self._owed: Lease | None = None
+        """The job that is being served, until its end is kept."""
 
     async def run(self) -> None:
         """Serve until cancelled."""
+        if self._owed is not None:
+            self._give_back(self._owed)
         while True:
             self._house.heartbeats.beat("registrar")
             lease = self._house.queue.claim([REGISTER, EXPORT])
+            self._house.troubles.pop("registrar", None)
             if lease is None:
                 await self._house.wait_for_work(1.0)
             elif not self._admits(lease):
                 continue
             else:
+                self._owed = lease
                 await self._serve(lease)
+                self._owed = None
+
+    def _give_back(self, lease: Lease) -> None:
+        """What a full disk kept us from finishing is done again; no try is lost."""
+        with suppress(LeaseLostError):
+            self._house.queue.defer(lease, "interrupted", delay_s=FULL_WAIT_S)
+        self._owed = None
 
     def _admits(self, lease: Lease) -> bool:
         """A hot device takes no new job; the job says so and comes back."""
@@ -86,10 +109,16 @@ class Registrar:
                 await self._export(lease)
         except LeaseLostError as lost:
             _log.warning("lease_lost", job=lease.job_id, reason=str(lost))
-        except (WorkerLostError, WorkerFailedError) as failed:
-            self._fail(lease, str(failed))
+        except (DiskFullError, StoreBusyError, StoreDamagedError):
+            raise
+        except WorkerDiskFullError as full:
+            self._put_off(lease, str(full))
         except ClemdError as failed:
             self._fail(lease, str(failed))
+        except Exception as failed:  # noqa: BLE001 - this job's trouble, not ours
+            if lease.attempt == 1:
+                say_once(f"registrar, job {lease.job_id} ({lease.kind})", failed)
+            self._fail(lease, f"a defect of clemd: {in_words(failed)}")
         finally:
             self._running = None
 
@@ -220,6 +249,7 @@ class Registrar:
                     priority=1,
                 )
             house.queue.finish(lease)
+        house.troubles.pop("worker", None)
         house.metrics.jobs_done.inc()
         age_s = time.time() - store.file(em.file_id).modified_ns / 1e9
         if 0 <= age_s < 3600:
@@ -320,6 +350,15 @@ class Registrar:
             )
             self._announce_job(lease, "leased")
         self._house.committed()
+
+    def _put_off(self, lease: Lease, reason: str) -> None:
+        """No fault of the pair's: it waits until there is room."""
+        self._house.troubles["worker"] = reason
+        with suppress(LeaseLostError), self._house.store.transaction():
+            self._house.queue.defer(lease, reason, delay_s=FULL_WAIT_S)
+            self._announce_job(lease, "deferred", reason)
+        self._house.committed()
+        _log.error("in_trouble", part="worker", reason=reason, job=lease.job_id)
 
     def _fail(self, lease: Lease, reason: str) -> None:
         house = self._house

@@ -203,6 +203,32 @@ def show(
 
 
 @app.command()
+def jobs(
+    every: Annotated[bool, typer.Option("--all", help="Those that are done, too.")] = (
+        False
+    ),
+    state: State = None,
+    as_json: Json = False,
+) -> int:
+    """List what is to be done, and what was set aside with its reason."""
+    from ._jobs import show_jobs
+
+    return show_jobs(state or default_state(), every=every, as_json=as_json)
+
+
+@app.command()
+def retry(
+    job: Annotated[str, typer.Argument(help="Number of the job; `clemd jobs`.")],
+    state: State = None,
+    as_json: Json = False,
+) -> int:
+    """Start a job again that was set aside, put off or done."""
+    from ._jobs import retry_job
+
+    return retry_job(job, state or default_state(), as_json=as_json)
+
+
+@app.command()
 def replay(
     result: Annotated[str, typer.Argument(help="ID of the result.")],
     state: State = None,
@@ -318,6 +344,24 @@ def bench(
     )
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"clemd {version('clemd')}")
+        raise typer.Exit
+
+
 @app.callback()
-def common() -> None:
+def common(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help="Print the version and end.",
+        ),
+    ] = False,
+) -> None:
     """Lays electron microscope images on light microscope maps."""

@@ -4,6 +4,7 @@ from ._atomic import atomic_write, clean_leftovers
 from ._executor import (
     Executor,
     LocalExecutor,
+    WorkerDiskFullError,
     WorkerFailedError,
     WorkerLostError,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "JobRow",
     "Lease",
     "LocalExecutor",
+    "WorkerDiskFullError",
     "WorkerFailedError",
     "WorkerLostError",
     "atomic_write",

@@ -31,6 +31,10 @@ class WorkerFailedError(TransientError):
     """Raised when a worker reports a failure of its own or of its device."""
 
 
+class WorkerDiskFullError(TransientError):
+    """Raised when there is no room for a worker's files."""
+
+
 class Executor(Protocol):
     """Runs one task somewhere and brings back its result."""
 
@@ -42,6 +46,7 @@ class Executor(Protocol):
         Raises:
             WorkerLostError: the worker died or overran `limit_s`.
             WorkerFailedError: it says that it could not.
+            WorkerDiskFullError: it says that there is no room.
         """
         ...
 
@@ -114,6 +119,8 @@ class LocalExecutor:
                 ) from failed
             if answer.get("recycle") or child.served >= self._jobs_per_worker:
                 await self._kill()
+        if answer.get("full"):
+            raise WorkerDiskFullError(str(answer.get("failed")))
         if "failed" in answer:
             raise WorkerFailedError(str(answer["failed"]))
         if "done" not in answer:
