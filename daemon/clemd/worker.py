@@ -136,6 +136,30 @@ def _layers(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
     return {}
 
 
+def _spots(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
+    from clemd.model import ChannelKind
+    from clemd.preparing import find_spots
+
+    tell({"beat": "spots"})
+    image, chosen = _loaded(task, "image"), task["channel"]
+    if chosen is None:
+        kinds = [channel.kind for channel in image.frame.channels]
+        labels = ChannelKind.FLUORESCENCE
+        chosen = kinds.index(labels) if labels in kinds else 0
+    spots = find_spots(image.planes[chosen], most=task["most"])
+    return {
+        "channel": image.frame.channels[chosen].name,
+        "targets": [
+            {
+                "lm_px": [spot.x_lm_px, spot.y_lm_px],
+                "diameter_px": spot.diameter_px,
+                "contrast": spot.contrast,
+            }
+            for spot in spots
+        ],
+    }
+
+
 def _warm(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
     """Load everything heavy before the first job waits for it."""
     from clemd.registration import resolve_device
@@ -148,6 +172,7 @@ TASKS: dict[str, Callable[[dict[str, Any], Tell], dict[str, Any]]] = {
     "register": _register,
     "export": _export,
     "layers": _layers,
+    "spots": _spots,
     "warm": _warm,
 }
 

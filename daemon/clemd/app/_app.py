@@ -181,7 +181,7 @@ class App:
         learning = Learning(house)
         intake = Intake(house, inbox, learning, request_key=_key_of(request))
         views = Views(house, inbox)
-        commands = Commands(house, intake, views, learning)
+        commands = Commands(house, intake, views, learning, executors[0])
         views.verbs = list(commands.verbs)
         self._say(house, "starting")
         messenger = await self._open_doors(house, views, commands, closing)

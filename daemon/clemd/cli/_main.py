@@ -191,6 +191,44 @@ def map(
 
 
 @app.command()
+def spots(
+    map_id: Annotated[str, typer.Argument(metavar="MAP", help="ID of an LM frame.")],
+    channel: Annotated[
+        int | None, typer.Option(help="Which channel, from 0; first label.")
+    ] = None,
+    most: Annotated[int, typer.Option(help="So many at most.", min=1)] = 200,
+    state: State = None,
+    as_json: Json = False,
+) -> int:
+    """List bright spots of a light map as targets, with their stage positions."""
+    from ._spots import show_spots
+
+    return show_spots(
+        map_id,
+        state or default_state(),
+        channel=channel,
+        most=most,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def advise(
+    session: Annotated[str, typer.Option(help="Session to improve.")],
+    lm: Annotated[list[str], typer.Option(help="An open target, LM px: X,Y; again.")],
+    map_id: Annotated[
+        str, typer.Option("--map", help="ID of the LM frame; the newest map.")
+    ] = "",
+    state: State = None,
+    as_json: Json = False,
+) -> int:
+    """Say where one more EM image would shrink the error at open targets most."""
+    from ._spots import advise as say
+
+    return say(session, map_id, lm, state or default_state(), as_json=as_json)
+
+
+@app.command()
 def show(
     record: Annotated[str, typer.Argument(help="ID of a result, frame or pair.")],
     state: State = None,
