@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import json
 import os
 import select
@@ -56,15 +57,25 @@ def _serve(task: dict[str, Any], answers: TextIO) -> None:
         tell({"wrong": str(wrong), "recycle": True})
     except StoppedError as stopped:
         tell({"stopped": str(stopped)})
+    except OSError as failed:
+        if failed.errno not in (errno.ENOSPC, errno.EDQUOT):
+            _tell_defect(task, failed, tell)
+        else:
+            said = f"no room for the results: {failed.strerror}; free some"
+            tell({"failed": said, "full": True})
     except ClemdError as failed:
         tell({"failed": str(failed), "recycle": True})
     except Exception as failed:  # noqa: BLE001 - the supervisor must hear of it
-        import structlog
-
-        structlog.get_logger().exception("worker_failed", kind=task.get("kind"))
-        tell({"failed": f"{type(failed).__name__}: {failed}", "recycle": True})
+        _tell_defect(task, failed, tell)
     else:
         tell({"done": done})
+
+
+def _tell_defect(task: dict[str, Any], failed: Exception, tell: Tell) -> None:
+    import structlog
+
+    structlog.get_logger().exception("worker_failed", kind=task.get("kind"))
+    tell({"failed": f"{type(failed).__name__}: {failed}", "recycle": True})
 
 
 class Breathing:
@@ -187,6 +198,30 @@ def _layers(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
     return {}
 
 
+def _spots(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
+    from clemd.model import ChannelKind
+    from clemd.preparing import find_spots
+
+    tell({"beat": "spots"})
+    image, chosen = _loaded(task, "image"), task["channel"]
+    if chosen is None:
+        kinds = [channel.kind for channel in image.frame.channels]
+        labels = ChannelKind.FLUORESCENCE
+        chosen = kinds.index(labels) if labels in kinds else 0
+    spots = find_spots(image.planes[chosen], most=task["most"])
+    return {
+        "channel": image.frame.channels[chosen].name,
+        "targets": [
+            {
+                "lm_px": [spot.x_lm_px, spot.y_lm_px],
+                "diameter_px": spot.diameter_px,
+                "contrast": spot.contrast,
+            }
+            for spot in spots
+        ],
+    }
+
+
 def _warm(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
     """Load everything heavy before the first job waits for it."""
     from clemd.registration import resolve_device
@@ -209,6 +244,7 @@ TASKS: dict[str, Callable[[dict[str, Any], Tell], dict[str, Any]]] = {
     "export": _export,
     "layers": _layers,
     "known": _known,
+    "spots": _spots,
     "warm": _warm,
 }
 

@@ -243,3 +243,60 @@ def test_target_is_answered_on_the_bus(series: Series) -> None:
                 "target", session=row.session, lm_frame_id=row.lm_frame_id, lm_px=[1]
             )
     assert found["radius_um"]["p95"] > 0
+
+
+def test_spots_become_targets_with_stage_positions(series: Series, clemd: Any) -> None:
+    """A list that the acquisition software can drive along, on both ways."""
+    row = series.daemon.ask(lambda r: r.registrations(limit=1))[0]
+    state = ("--state", series.daemon.state, "--json")
+    told = json.loads(clemd("spots", row.lm_frame_id, "--most", "20", *state).stdout)
+    assert told["targets"], told
+    with Client(state=series.daemon.state) as client:
+        heard = client.command(
+            "spots", lm_frame_id=row.lm_frame_id, most=20, timeout_s=60
+        )
+        with pytest.raises(RejectedError, match="no such channel"):
+            client.command("spots", lm_frame_id=row.lm_frame_id, channel=99)
+    assert heard["channel"] == told["channel"]
+    assert len(heard["targets"]) == len(told["targets"])
+    for one, other in zip(told["targets"], heard["targets"], strict=True):
+        assert one["lm_px"] == other["lm_px"]
+        assert one["stage_um"] == pytest.approx(other["stage_um"])
+        assert one["radius_um"]["p95"] > 0
+
+
+def test_next_image_is_advised_on_both_ways(series: Series, clemd: Any) -> None:
+    """One more image where it helps, not where the stage happens to be."""
+    row = series.daemon.ask(lambda r: r.registrations(limit=1))[0]
+    state = ("--state", series.daemon.state, "--json")
+    asked = ("--session", row.session, "--lm", "450,450", "--lm", "470,400")
+    told = json.loads(clemd("advise", *asked, *state).stdout)
+    with Client(state=series.daemon.state) as client:
+        heard = client.command(
+            "advise",
+            session=row.session,
+            lm_frame_id=row.lm_frame_id,
+            lm_px=[[450, 450], [470, 400]],
+        )
+    assert told["lm_px"] == heard["lm_px"]
+    assert 0 < told["lm_px"][0] < 512
+
+
+def test_exported_targets_lie_on_the_stage_without_a_matrix(
+    series: Series, clemd: Any, tmp_path: Path
+) -> None:
+    """What the session has learned need not be typed in."""
+    row = series.daemon.ask(lambda r: r.registrations(limit=1))[0]
+    targets = {"targets": [{"name": "a", "x_lm_px": 200.0, "y_lm_px": 260.0}]}
+    (tmp_path / "targets.json").write_text(json.dumps(targets))
+    done = clemd(
+        *("export", row.id, "--format", "useq", "--out", tmp_path / "way.json"),
+        *("--targets", tmp_path / "targets.json", "--state", series.daemon.state),
+    )
+    assert done.returncode == 0, done.stderr
+    (place,) = json.loads((tmp_path / "way.json").read_text())["stage_positions"]
+    asked = ("--session", row.session, "--lm", "200,260")
+    found = json.loads(
+        clemd("map", *asked, "--state", series.daemon.state, "--json").stdout
+    )
+    assert [place["x"], place["y"]] == pytest.approx(found["stage_um"], abs=1e-3)

@@ -15,7 +15,7 @@ import sys
 import time
 import uuid
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ import structlog
 
 from clemd.config import Profile
 from clemd.driver_api import load_drivers
-from clemd.errors import ClemdError, ProfileError, UsageError
+from clemd.errors import ClemdError, ProfileError, TransientError, UsageError
 from clemd.jobs import (
     JobQueue,
     LocalExecutor,
@@ -44,6 +44,7 @@ from ._heat import HeatWatch
 from ._house import READ, REGISTER, House
 from ._inbox import Inbox
 from ._intake import Intake
+from ._lasting import lasting
 from ._learning import Learning
 from ._matching import Matching
 from ._registering import Registrar, request_of
@@ -185,7 +186,7 @@ class App:
         intake = Intake(house, inbox, matching)
         views = Views(house, inbox)
         heat = HeatWatch(house)
-        commands = Commands(house, matching, views, learning, heat)
+        commands = Commands(house, matching, views, learning, heat, executors[0])
         views.verbs = list(commands.verbs)
         self._say(house, "starting")
         messenger = await self._open_doors(house, views, commands, closing)
@@ -206,19 +207,20 @@ class App:
         _log.info("ready", page=self.page_url.partition("?")[0], state=str(house.state))
         self.started.set()
         loops = [
-            inbox.run(),
-            intake.run(),
-            *(one.run() for one in registrars),
-            messenger.run(),
-            heat.run(),
+            lasting(house, "inbox", inbox.run),
+            lasting(house, "intake", intake.run),
+            *(lasting(house, "registrar", one.run) for one in registrars),
+            lasting(house, "messenger", messenger.run),
+            lasting(house, "thermal", heat.run),
+            lasting(house, "housekeeping", lambda: _keep_house(house)),
             _feed_watchdog(house, notifier),
-            _keep_house(house),
             *(_warm(house, one, registration.device) for one in executors),
         ]
         await self._until_stopped(house, loops)
         notifier.stopping("draining")
-        self._say(house, "stopped")
-        await messenger.flush()
+        with suppress(TransientError):  # a full disk must not keep us from ending
+            self._say(house, "stopped")
+            await messenger.flush()
 
     async def _open_doors(
         self,
@@ -259,7 +261,7 @@ class App:
         return Messenger(house, bus)
 
     async def _until_stopped(self, house: House, loops: list[Any]) -> None:
-        """Run every loop; the first that fails ends the daemon, loudly."""
+        """Run every loop; one that cannot go on ends the daemon, loudly."""
         tasks = [asyncio.create_task(loop) for loop in loops]
         stopped = asyncio.create_task(self.stop.wait())
         ending = {stopped, *tasks}
@@ -295,6 +297,7 @@ class Messenger:
         while True:
             self._house.heartbeats.beat("messenger")
             await self.flush()
+            self._house.troubles.pop("messenger", None)
             await self._house.wait_for_news(2.0)
 
     async def flush(self) -> None:
@@ -321,6 +324,8 @@ async def _feed_watchdog(house: House, notifier: Notifier) -> None:
 async def _keep_house(house: House) -> None:
     while not await house.stop.wait(PRUNE_EVERY_S):
         house.store.prune()
+        house.queue.release_stale()
+        house.troubles.pop("housekeeping", None)
         await asyncio.to_thread(trim_cache, house.cache, CACHE_BYTES)
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from clemd.clicked import fit_points, points_of
 from clemd.errors import UsageError
-from clemd.model import Verdict, display_name
-from clemd.sessions import target
+from clemd.jobs import Executor
+from clemd.model import Verdict, display_name, to_dict
+from clemd.sessions import Session, Target, next_image, target
 from clemd.store import NoSuchRecordError
 
 from ._finding import find_frame
@@ -23,6 +24,8 @@ from ._overruling import Overruling
 from ._urgency import AGAIN, FIRST
 from ._views import Views
 
+SPOTS_LIMIT_S = 60.0
+
 
 class Commands:
     """Verbs of the page and the bus; each is checked, kept and announced."""
@@ -34,9 +37,11 @@ class Commands:
         views: Views,
         learning: Learning,
         heat: HeatWatch,
+        worker: Executor,
     ) -> None:
         self._house = house
         self._heat = heat
+        self._worker = worker
         self._learning = learning
         self._matching = matching
         self._overruling = Overruling(house, learning, matching)
@@ -54,6 +59,8 @@ class Commands:
             "target": self._target,
             "first": self._first,
             "thermal": self._thermal,
+            "spots": self._spots,
+            "advise": self._advise,
         }
 
     async def __call__(self, verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -231,21 +238,77 @@ class Commands:
         """Where the stage has to go so that an LM point is in the middle."""
         session = _text(arguments, "session")
         lm = self._house.store.frame(_text(arguments, "lm_frame_id"))
-        point = arguments.get("lm_px")
-        if (
-            not isinstance(point, list)
-            or len(point) != 2
-            or not all(type(v) in (int, float) and math.isfinite(v) for v in point)
+        point = _lm_point(arguments.get("lm_px"))
+        return _driven(target(self._learning.session(session, lm.id), point))
+
+    async def _spots(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Bright spots of a map, strongest first, with their stage positions."""
+        lm = self._house.store.frame(_text(arguments, "lm_frame_id"))
+        channel, most = arguments.get("channel"), arguments.get("most", 200)
+        count = len(lm.frame.channels)
+        if channel is not None and (
+            type(channel) is not int or not 0 <= channel < count
         ):
-            raise UsageError("lm_px is not a point", repr(point), "give [x, y] in px")
-        found = target(
-            self._learning.session(session, lm.id), (float(point[0]), float(point[1]))
+            raise UsageError("no such channel", repr(channel), f"use 0 to {count - 1}")
+        if type(most) is not int or not 0 < most <= 10_000:
+            raise UsageError("most is not a number", repr(most), "use 1 to 10000")
+        found = await self._worker.run(
+            {
+                "kind": "spots",
+                "cache": str(self._house.cache),
+                "image": {
+                    "frame": to_dict(lm.frame),
+                    "planes": self._house.plane_names(lm.frame),
+                },
+                "channel": channel,
+                "most": most,
+            },
+            limit_s=SPOTS_LIMIT_S,
+            beat=lambda _stage: None,
         )
-        return {
-            "stage_um": list(found.stage_um),
-            "radius_um": asdict(found.radius_um),
-            "field_um": found.field_um,
-        }
+        session = self._learning.session(lm.session, lm.id)
+        for one in found["targets"]:
+            one |= _driven_if_known(session, one["lm_px"])
+        return {"lm_frame_id": lm.id, **found}
+
+    async def _advise(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Where one more EM image would shrink the error at open targets most."""
+        session = _text(arguments, "session")
+        lm = self._house.store.frame(_text(arguments, "lm_frame_id"))
+        given = arguments.get("lm_px")
+        if not isinstance(given, list) or not 0 < len(given) <= 1000:
+            raise UsageError("no open targets", "lm_px", "give [[x, y], ...] in px")
+        place, drive = next_image(
+            self._learning.session(session, lm.id),
+            [_lm_point(point) for point in given],
+            lm.frame.shape,
+        )
+        return {"lm_px": list(place)} | _driven(drive)
+
+
+def _lm_point(point: Any) -> tuple[float, float]:
+    if (
+        not isinstance(point, list)
+        or len(point) != 2
+        or not all(type(v) in (int, float) and math.isfinite(v) for v in point)
+    ):
+        raise UsageError("lm_px is not a point", repr(point), "give [x, y] in px")
+    return float(point[0]), float(point[1])
+
+
+def _driven(found: Target) -> dict[str, Any]:
+    return {
+        "stage_um": list(found.stage_um),
+        "radius_um": asdict(found.radius_um),
+        "field_um": found.field_um,
+    }
+
+
+def _driven_if_known(session: Session, lm_px: list[float]) -> dict[str, Any]:
+    try:
+        return _driven(target(session, (lm_px[0], lm_px[1])))
+    except UsageError:
+        return {"stage_um": None, "radius_um": None, "field_um": None}
 
 
 def _text(arguments: dict[str, Any], name: str) -> str:

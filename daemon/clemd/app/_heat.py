@@ -42,6 +42,7 @@ class HeatWatch:
         while not house.stop.is_set():
             house.heartbeats.beat("thermal")
             await self.look()
+            house.troubles.pop("thermal", None)
             await house.stop.wait(house.profile.thermal.period_s)
 
     async def look(self) -> None:

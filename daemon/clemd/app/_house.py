@@ -38,6 +38,8 @@ class House:
     stop: StopSignal
     bell: Bell = field(default_factory=Bell)
     clock: Callable[[], float] = time.monotonic
+    troubles: dict[str, str] = field(default_factory=dict)
+    """Part -> what it cannot do just now."""
     _work: asyncio.Event = field(default_factory=asyncio.Event)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 

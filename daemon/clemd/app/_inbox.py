@@ -6,9 +6,10 @@ import asyncio
 
 import structlog
 
+from clemd.errors import TransientError
 from clemd.messages import FileMessage
 from clemd.model import display_name
-from clemd.store import FileRow
+from clemd.store import FileRow, StoreDamagedError
 from clemd.watching import (
     Event,
     FolderWatch,
@@ -23,6 +24,7 @@ from clemd.watching import (
 )
 
 from ._house import READ, House
+from ._lasting import say_once
 from ._sidecars import BESIDE, images_of, is_sidecar, was_read_with
 
 BATCH = 200
@@ -37,6 +39,7 @@ class Inbox:
         self._house = house
         self._loop = asyncio.get_running_loop()
         self._events: asyncio.Queue[Event] = asyncio.Queue()
+        self._unkept: list[Event] = []
         self._sides = {r.name: r.side for r in house.profile.roots}
         self._roots = {r.name: r for r in house.profile.roots}
         self._watches: dict[str, FolderWatch] = {}
@@ -72,7 +75,7 @@ class Inbox:
     def is_empty(self) -> bool:
         """Nothing waits to be noted and every root has been scanned once."""
         scanned = all(w.status.scan_age_s is not None for w in self._watches.values())
-        return self._events.empty() and scanned
+        return self._events.empty() and not self._unkept and scanned
 
     def statuses(self) -> list[RootStatus]:
         """How every root is doing now."""
@@ -86,15 +89,40 @@ class Inbox:
             watch.wait_more(row.relative, look, delay_s)
 
     async def run(self) -> None:
-        """Note events until cancelled, many in one transaction."""
+        """Note events until cancelled, many in one transaction.
+
+        What could not be noted (a full disk) is noted first when this runs again.
+        """
         while True:
-            batch = [await self._events.get()]
-            while not self._events.empty() and len(batch) < BATCH:
-                batch.append(self._events.get_nowait())
+            if not self._unkept:
+                self._unkept.append(await self._events.get())
+            while not self._events.empty() and len(self._unkept) < BATCH:
+                self._unkept.append(self._events.get_nowait())
+            self._note_all(self._unkept)
+            self._unkept.clear()
+            self._house.troubles.pop("inbox", None)
+            self._house.committed()
+
+    def _note_all(self, batch: list[Event]) -> None:
+        try:
             with self._house.store.transaction():
                 for event in batch:
                     self._note(event)
-            self._house.committed()
+        except (TransientError, StoreDamagedError):
+            raise
+        except Exception:  # noqa: BLE001 - one odd file must not hide the others
+            for event in batch:
+                self._note_alone(event)
+
+    def _note_alone(self, event: Event) -> None:
+        try:
+            with self._house.store.transaction():
+                self._note(event)
+        except (TransientError, StoreDamagedError):
+            raise
+        except Exception as failed:  # noqa: BLE001 - told, and the others go on
+            relative = getattr(event, "relative", b"")
+            say_once(f"inbox, {event.root}/{display_name(relative)}", failed)
 
     def _note(self, event: Event) -> None:
         match event:

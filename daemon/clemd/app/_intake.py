@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import structlog
 
 from clemd.config import RootSettings
 from clemd.errors import (
     ChangedFileError,
     IncompleteFileError,
+    LeaseLostError,
     RefusedFileError,
     TransientError,
 )
@@ -15,11 +18,12 @@ from clemd.jobs import Lease
 from clemd.messages import FrameMessage
 from clemd.model import Frame, Side, display_name
 from clemd.reading import ReadResult, to_contract
-from clemd.store import FileRow
+from clemd.store import FileRow, StoreDamagedError
 
 from ._house import READ, House
 from ._images import read_images
 from ._inbox import Inbox
+from ._lasting import in_words, say_once
 from ._matching import Matching
 from ._sidecars import Texts
 
@@ -37,18 +41,50 @@ class Intake:
         self._inbox = inbox
         self._matching = matching
         self._roots = {root.name: root for root in house.profile.roots}
+        self._owed: Lease | None = None
+        """The job that is being served."""
         self._incomplete_since: dict[tuple[int, int], float] = {}
         self._texts = Texts(house.store)
 
     async def run(self) -> None:
         """Serve read jobs until cancelled."""
+        if self._owed is not None:
+            self._give_back(self._owed)
         while True:
             self._house.heartbeats.beat("intake")
             lease = self._house.queue.claim([READ])
+            self._house.troubles.pop("intake", None)
             if lease is None:
                 await self._house.wait_for_work(1.0)
                 continue
-            await self._serve(lease)
+            self._owed = lease
+            try:
+                await self._serve(lease)
+            except (TransientError, StoreDamagedError):
+                raise
+            except Exception as failed:  # noqa: BLE001 - this file's trouble, not ours
+                self._set_aside(lease, failed)
+            self._owed = None
+
+    def _give_back(self, lease: Lease) -> None:
+        """What a full disk kept us from finishing is done again; no try is lost."""
+        with suppress(LeaseLostError):
+            self._house.queue.defer(lease, "interrupted", delay_s=NO_READER_WAIT_S)
+        self._owed = None
+
+    def _set_aside(self, lease: Lease, failed: Exception) -> None:
+        """A defect met one file: try it again, at last say so and go on without it."""
+        house, reason = self._house, f"a defect of clemd: {in_words(failed)}"
+        row = house.store.file(lease.payload["file_id"])
+        if lease.attempt == 1:
+            say_once(f"intake, {row.root}/{display_name(row.relative)}", failed)
+        with suppress(LeaseLostError), house.store.transaction():
+            state = house.queue.fail(lease, reason, retry_after_s=CHANGED_WAIT_S)
+            if state == "poisoned":
+                self._inbox.refuse(
+                    row, f"{reason}; `clemd retry {lease.job_id}` reads it again"
+                )
+        house.committed()
 
     async def _serve(self, lease: Lease) -> None:
         house = self._house

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from clemd.jobs import (
     Executor,
     JobRow,
     Lease,
+    WorkerDiskFullError,
     WorkerFailedError,
     WorkerLostError,
     WorkerStoppedError,
@@ -34,17 +36,26 @@ from clemd.model import (
 )
 from clemd.reading import ReadRequest
 from clemd.sessions import states_place
-from clemd.store import FrameRow, PairRow, RegistrationRow
+from clemd.store import (
+    DiskFullError,
+    FrameRow,
+    PairRow,
+    RegistrationRow,
+    StoreBusyError,
+    StoreDamagedError,
+)
 from clemd.thermal import Admission, Priority, ThermalDecision
 
 from ._holding import Holding, run_in_turn
 from ._house import EXPORT, REGISTER, House
+from ._lasting import in_words, say_once
 from ._learning import Learning
 from ._matching import Matching
 from ._overruling import Overruling
 from ._urgency import LATER
 
 RETRY_S = 2.0
+FULL_WAIT_S = 5.0
 EXPORT_LIMIT_S = 900.0
 MOST_PARENTS = 12
 """Newest placed images that a new one is held against, pixel for pixel."""
@@ -75,12 +86,17 @@ class Registrar:
         self._request = request
         self._hold = Holding(house)
         self._running: Lease | None = None
+        self._owed: Lease | None = None
+        """The job that is being served, until its end is kept."""
 
     async def run(self) -> None:
         """Serve until cancelled."""
+        if self._owed is not None:
+            self._give_back(self._owed)
         while True:
             self._house.heartbeats.beat("registrar")
             job = self._house.queue.peek([REGISTER])
+            self._house.troubles.pop("registrar", None)
             if self._house.guard.is_known:
                 if job is not None and await self._start(job):
                     continue
@@ -88,6 +104,12 @@ class Registrar:
                     continue
             if not await self._serve_file():
                 await self._house.wait_for_work(1.0)
+
+    def _give_back(self, lease: Lease) -> None:
+        """What a full disk kept us from finishing is done again; no try is lost."""
+        with suppress(LeaseLostError):
+            self._house.queue.defer(lease, "interrupted", delay_s=FULL_WAIT_S)
+        self._owed = None
 
     async def _start(self, job: JobRow) -> bool:
         """Serve the most urgent registration, unless heat puts it off."""
@@ -128,7 +150,7 @@ class Registrar:
     async def _serve(
         self, lease: Lease, decision: ThermalDecision | None = None
     ) -> None:
-        self._running = lease
+        self._running = self._owed = lease
         try:
             if decision is not None:
                 await self._register(lease, decision)
@@ -136,6 +158,10 @@ class Registrar:
                 await self._export(lease)
         except LeaseLostError as lost:
             _log.warning("lease_lost", job=lease.job_id, reason=str(lost))
+        except (DiskFullError, StoreBusyError, StoreDamagedError):
+            raise
+        except WorkerDiskFullError as full:
+            self._put_off(lease, str(full))
         except WorkerStoppedError as stopped:
             self._hold.put_back(lease, str(stopped))
         except WorkerWrongError as wrong:
@@ -145,8 +171,13 @@ class Registrar:
             self._fail(lease, str(failed))
         except ClemdError as failed:
             self._fail(lease, str(failed))
+        except Exception as failed:  # noqa: BLE001 - this job's trouble, not ours
+            if lease.attempt == 1:
+                say_once(f"registrar, job {lease.job_id} ({lease.kind})", failed)
+            self._fail(lease, f"a defect of clemd: {in_words(failed)}")
         finally:
             self._running = None
+        self._owed = None
 
     def _distrust(self, lease: Lease, reason: str) -> None:
         """The result is withheld, and the job repeated where it can be believed."""
@@ -304,6 +335,7 @@ class Registrar:
                 self._matching.consider(pair.em_frame_id)
             house.queue.finish(lease)
             self._hold.announce(lease, "done")
+        house.troubles.pop("worker", None)
         house.metrics.jobs_done.inc()
         age_s = time.time() - store.file(em.file_id).modified_ns / 1e9
         if 0 <= age_s < 3600:
@@ -408,6 +440,15 @@ class Registrar:
             self._house.queue.note(lease, reason)
             self._hold.announce(lease, "leased", reason)
         self._house.committed()
+
+    def _put_off(self, lease: Lease, reason: str) -> None:
+        """No fault of the pair's: it waits until there is room."""
+        self._house.troubles["worker"] = reason
+        with suppress(LeaseLostError), self._house.store.transaction():
+            self._house.queue.defer(lease, reason, delay_s=FULL_WAIT_S)
+            self._hold.announce(lease, "deferred", reason)
+        self._house.committed()
+        _log.error("in_trouble", part="worker", reason=reason, job=lease.job_id)
 
     def _fail(self, lease: Lease, reason: str) -> None:
         house = self._house

@@ -129,9 +129,10 @@ class Views:
         present = any(s.present for s in roots) or not roots
         return {
             "live": not late,
-            "ready": self.ready and present and not late,
+            "ready": self.ready and present and not late and not house.troubles,
             "state": "ready" if self.ready else "starting",
             "late": late,
+            "troubles": dict(house.troubles),
             "run_epoch": house.run_epoch,
             "jobs": house.queue.counts(),
             "counts": house.store.counts(),

@@ -18,10 +18,12 @@ from clemd.exporting import (
 )
 from clemd.geometry import as_matrix
 from clemd.model import Frame, Registration, Verdict
+from clemd.sessions import Session, lm_to_stage_um, target
 from clemd.store import NoSuchRecordError, Reader, RegistrationRow
 from clemd.supervising import configure_logging
 
-from ._targets_file import TargetsFile, read_targets
+from ._sessions import session_on
+from ._targets_file import TargetEntry, TargetsFile, read_targets
 
 
 def export_result(
@@ -100,22 +102,49 @@ def _source(registration_id: str, state: Path, given: TargetsFile) -> ExportSour
             ) from missing
         em = reader.frame(row.em_frame_id).frame
         lm = reader.frame(row.lm_frame_id).frame
+        known = _session(reader, row)
     context = pipeline.pair_context(
         pipeline.Loaded(frame=em, planes=()),
         pipeline.Loaded(frame=lm, planes=()),
         registration_id=row.id,
         session=row.session,
     )
-    matrix = given.lm_px_to_stage_um
     return ExportSource(
         registration=_as_it_holds(row),
         context=context,
-        targets=tuple(Target(**entry.model_dump()) for entry in given.targets),
-        stage=None
-        if matrix is None
-        else Stage(lm_px_to_um=as_matrix(matrix), z_um=given.stage_z_um),
+        targets=tuple(_target(entry, known) for entry in given.targets),
+        stage=_stage(given, known),
         pictures=lambda: _pictures(state, row, em, lm),
     )
+
+
+def _session(reader: Reader, row: RegistrationRow) -> Session | None:
+    """What the session has learned of the stage, where it can be driven by."""
+    try:
+        known, _ = session_on(reader, row.session, row.lm_frame_id)
+        lm_to_stage_um(known)
+    except UsageError:
+        return None
+    return known
+
+
+def _stage(given: TargetsFile, known: Session | None) -> Stage | None:
+    """The way to the stage: as the file of targets says, else as the session knows."""
+    if given.lm_px_to_stage_um is not None:
+        matrix = as_matrix(given.lm_px_to_stage_um)
+    elif known is not None:
+        matrix = lm_to_stage_um(known)
+    else:
+        return None
+    return Stage(lm_px_to_um=matrix, z_um=given.stage_z_um)
+
+
+def _target(entry: TargetEntry, known: Session | None) -> Target:
+    found = Target(**entry.model_dump())
+    if found.radius_um is not None or known is None:
+        return found
+    radius = target(known, (found.x_lm_px, found.y_lm_px)).radius_um.p95
+    return replace(found, radius_um=radius)
 
 
 def _as_it_holds(row: RegistrationRow) -> Registration:

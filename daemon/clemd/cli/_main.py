@@ -246,6 +246,44 @@ def map(
 
 
 @app.command()
+def spots(
+    map_id: Annotated[str, typer.Argument(metavar="MAP", help="ID of an LM frame.")],
+    channel: Annotated[
+        int | None, typer.Option(help="Which channel, from 0; first label.")
+    ] = None,
+    most: Annotated[int, typer.Option(help="So many at most.", min=1)] = 200,
+    state: State = None,
+    as_json: Json = False,
+) -> int:
+    """List bright spots of a light map as targets, with their stage positions."""
+    from ._spots import show_spots
+
+    return show_spots(
+        map_id,
+        state or default_state(),
+        channel=channel,
+        most=most,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def advise(
+    session: Annotated[str, typer.Option(help="Session to improve.")],
+    lm: Annotated[list[str], typer.Option(help="An open target, LM px: X,Y; again.")],
+    map_id: Annotated[
+        str, typer.Option("--map", help="ID of the LM frame; the newest map.")
+    ] = "",
+    state: State = None,
+    as_json: Json = False,
+) -> int:
+    """Say where one more EM image would shrink the error at open targets most."""
+    from ._spots import advise as say
+
+    return say(session, map_id, lm, state or default_state(), as_json=as_json)
+
+
+@app.command()
 def show(
     record: Annotated[str, typer.Argument(help="ID of a result, frame or pair.")],
     state: State = None,
@@ -287,6 +325,32 @@ def session(
     from ._pair import name_session
 
     return name_session(name, state or default_state(), end=end, as_json=as_json)
+
+
+@app.command()
+def jobs(
+    every: Annotated[bool, typer.Option("--all", help="Those that are done, too.")] = (
+        False
+    ),
+    state: State = None,
+    as_json: Json = False,
+) -> int:
+    """List what is to be done, and what was set aside with its reason."""
+    from ._jobs import show_jobs
+
+    return show_jobs(state or default_state(), every=every, as_json=as_json)
+
+
+@app.command()
+def retry(
+    job: Annotated[str, typer.Argument(help="Number of the job; `clemd jobs`.")],
+    state: State = None,
+    as_json: Json = False,
+) -> int:
+    """Start a job again that was set aside, put off or done."""
+    from ._jobs import retry_job
+
+    return retry_job(job, state or default_state(), as_json=as_json)
 
 
 @app.command()
@@ -411,6 +475,24 @@ def bench(
     )
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"clemd {version('clemd')}")
+        raise typer.Exit
+
+
 @app.callback()
-def common() -> None:
+def common(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help="Print the version and end.",
+        ),
+    ] = False,
+) -> None:
     """Lays electron microscope images on light microscope maps."""

@@ -43,9 +43,9 @@ def map_point(
         )
     with Reader.open(state) as reader, reader.consistent_view():
         if session:
-            answer = _to_stage(reader, session, map_id, _point(lm, "--lm"))
+            answer = _to_stage(reader, session, map_id, point_of(lm, "--lm"))
         else:
-            answer = _to_map(reader, em_frame, _point(px, "--px"))
+            answer = _to_map(reader, em_frame, point_of(px, "--px"))
     text = json.dumps(answer) if as_json else answer["in_words"]
     sys.stdout.write(text + "\n")
     return 0
@@ -113,7 +113,7 @@ def _to_map(
     return answer | {"in_words": said}
 
 
-def _point(text: str, option: str) -> tuple[float, float]:
+def point_of(text: str, option: str) -> tuple[float, float]:
     try:
         x, y = (float(part) for part in text.split(","))
     except ValueError:

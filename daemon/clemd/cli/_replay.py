@@ -16,10 +16,10 @@ from clemd.model import Frame, Registration
 from clemd.store import NoSuchRecordError, Reader, RegistrationRow
 from clemd.supervising import configure_logging
 
-from ._reading import read_files
+from ._planes import load_planes
 
 if TYPE_CHECKING:
-    from clemd import pipeline
+    pass
 
 SAME_LM_PX = 1e-6
 _NOT_THE_SAME = 3
@@ -112,7 +112,7 @@ def _again(
         seed=kept.seed,
     )
     with tempfile.TemporaryDirectory(prefix="clemd-replay-") as folder:
-        loaded = [_loaded(frame, cache, Path(folder)) for frame in (em, lm)]
+        loaded = [load_planes(frame, cache, Path(folder)) for frame in (em, lm)]
         if kept.asked.points:
             from clemd.placing import register_by_hand
 
@@ -120,7 +120,7 @@ def _again(
         if parent is None:
             return pipeline.register_pair(loaded[0], loaded[1], request)
         known = cutting.Parent(
-            image=_loaded(parent[1], cache, Path(folder)),
+            image=load_planes(parent[1], cache, Path(folder)),
             registration=parent[0].registration,
             registration_id=parent[0].id,
         )
@@ -134,28 +134,6 @@ def _again(
             "it is not found in its parent any more", row.id, "register again"
         )
     return found
-
-
-def _loaded(frame: Frame, cache: Path, folder: Path) -> pipeline.Loaded:
-    """From the daemon's cache, else from the file itself if it is still the same."""
-    from clemd import pipeline
-
-    names = [f"{frame.content_sha256}-{n}.npy" for n in range(len(frame.channels))]
-    if all((cache / name).exists() for name in names):
-        return pipeline.Loaded.from_cache(frame, cache, names)
-    path = Path(frame.path)
-    if not Path(frame.path).is_absolute() or not path.exists():
-        raise UsageError(
-            "its pixels are neither in the cache nor where they were",
-            frame.path,
-            "put the file back",
-        )
-    (found,) = read_files([path], folder)
-    if found.frame.content_sha256 != frame.content_sha256:
-        raise UsageError(
-            "the file has other content now", frame.path, "put the old one back"
-        )
-    return pipeline.Loaded.from_cache(frame, folder, names)
 
 
 def _moved(kept: Registration, again: Registration, shape: tuple[int, int]) -> float:

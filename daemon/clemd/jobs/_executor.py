@@ -33,6 +33,10 @@ class WorkerFailedError(TransientError):
     """Raised when a worker reports a failure of its own or of its device."""
 
 
+class WorkerDiskFullError(TransientError):
+    """Raised when there is no room for a worker's files."""
+
+
 class WorkerWrongError(WorkerFailedError):
     """Raised when the worker's device has computed something that is not so."""
 
@@ -68,6 +72,7 @@ class Executor(Protocol):
             WorkerFailedError: it says that it could not.
             WorkerWrongError: its device is not to be trusted.
             WorkerStoppedError: the gate had it stopped; the worker is well.
+            WorkerDiskFullError: it says that there is no room.
         """
         ...
 
@@ -146,6 +151,8 @@ class LocalExecutor:
                 ) from failed
             if answer.get("recycle") or child.served >= self._jobs_per_worker:
                 await self._kill()
+        if answer.get("full"):
+            raise WorkerDiskFullError(str(answer.get("failed")))
         if "wrong" in answer:
             raise WorkerWrongError(str(answer["wrong"]))
         if "failed" in answer:

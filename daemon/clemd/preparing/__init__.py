@@ -3,5 +3,13 @@
 from ._channels import structure_channels
 from ._masks import content_mask
 from ._prepare import prepare, working_px
+from ._spots import Spot, find_spots
 
-__all__ = ["content_mask", "prepare", "structure_channels", "working_px"]
+__all__ = [
+    "Spot",
+    "content_mask",
+    "find_spots",
+    "prepare",
+    "structure_channels",
+    "working_px",
+]

@@ -22,7 +22,7 @@ from ._maps import MapsDiffer, OnBoth, maps_differ
 from ._memory import from_text, observed_from, sighting_from, to_text
 from ._same_pixels import cut_out_of
 from ._session import Epoch, Event, Folded, Session, Standing
-from ._targets import next_best, target
+from ._targets import lm_to_stage_um, next_best, next_image, target
 
 __all__ = [
     "Axes",
@@ -45,8 +45,10 @@ __all__ = [
     "cut_out_of",
     "from_text",
     "hypotheses",
+    "lm_to_stage_um",
     "maps_differ",
     "next_best",
+    "next_image",
     "observed_from",
     "observed_of",
     "sighting_from",

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clemd.errors import UsageError
-from clemd.model import ErrorRadius
+from clemd.model import ErrorRadius, Matrix
 
 from ._coordinates import RAYLEIGH_95
 from ._estimate import PLACE, PLAUSIBLE, STAGE
@@ -16,6 +16,8 @@ from ._facts import Target
 from ._session import Epoch, Session
 
 MEDIAN = math.sqrt(2 * math.log(2)) / RAYLEIGH_95
+GRID = 17
+"""Candidates along each side of the map."""
 _STAGE_IS_SILENT = "the stage's positions say nothing yet"
 
 
@@ -44,6 +46,43 @@ def target(session: Session, lm_px: tuple[float, float]) -> Target:
         radius_um=ErrorRadius(p50=MEDIAN * p95, p95=p95),
         field_um=2 * p95,
     )
+
+
+def lm_to_stage_um(session: Session) -> Matrix:
+    """LM px -> EM stage µm, 3x3, as far as the session knows it.
+
+    Raises:
+        UsageError: the session cannot know; says what would help.
+    """
+    estimate = _trusted(session).estimate
+    mean = estimate.means[estimate.best]
+    b = mean[STAGE].reshape(2, 2)
+    if abs(np.linalg.det(b)) < 1e-12:
+        raise UsageError(_STAGE_IS_SILENT, "", "register one more image elsewhere")
+    matrix = np.eye(3)
+    matrix[:2, :2] = np.linalg.inv(b)
+    matrix[:2, 2] = estimate.origin_um - matrix[:2, :2] @ mean[PLACE]
+    return matrix
+
+
+def next_image(
+    session: Session,
+    open_targets: list[tuple[float, float]],
+    lm_shape: tuple[int, int],
+) -> tuple[tuple[float, float], Target]:
+    """Where one more EM image would shrink the error at the targets most.
+
+    Looked for on a grid over the map, a field's margin from its rim. Returns the place
+    on the map and the way to drive there.
+
+    Raises:
+        UsageError: as `next_best`.
+    """
+    height, width = lm_shape
+    steps = np.linspace(0.1, 0.9, GRID)
+    candidates = [(float(x * width), float(y * height)) for y in steps for x in steps]
+    place = candidates[next_best(session, open_targets, candidates)]
+    return place, target(session, place)
 
 
 def next_best(
