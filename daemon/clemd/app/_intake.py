@@ -28,6 +28,7 @@ from ._inbox import Inbox
 from ._lasting import in_words, say_once
 from ._learning import Learning
 
+_OTHER_SIDE = {"em": "lm", "lm": "em"}
 CHANGED_WAIT_S = 0.5
 NO_READER_WAIT_S = 5.0
 _log = structlog.get_logger(__name__)
@@ -227,8 +228,10 @@ class Intake:
         new = _arrived(row)
         others = [
             _arrived(other)
-            for other in house.store.frames(session=row.session)
-            if other.id != row.id
+            # partners are of the other side: a session may hold ten thousand of its own
+            for other in house.store.frames(
+                session=row.session, side=_OTHER_SIDE[row.side]
+            )
         ]
         proposals = propose(new, others, house.profile.pairing)
         if new.side is Side.LM:
