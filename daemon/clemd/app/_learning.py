@@ -36,6 +36,7 @@ from clemd.sessions import (
 from clemd.store import FrameRow, RegistrationRow, TransformRow
 
 from ._house import House
+from ._marks import Marks
 
 REMEMBERED = 16
 NUMERICAL = (ArithmeticError, ValueError, np.linalg.LinAlgError)
@@ -56,6 +57,7 @@ class Learning:
             drift_um_per_root_h=settings.drift_um_per_root_h,
         )
         self._enabled = settings.predict
+        self._marks = Marks(house.store)
         self._sessions: OrderedDict[tuple[str, str], tuple[str, Session]] = (
             OrderedDict()
         )
@@ -157,14 +159,17 @@ class Learning:
             sighting=json.dumps(asdict(sighting)),
             observed=json.dumps(asdict(observed)),
         )
-        if again:  # it has its old place in the order
-            whole = self._added_up(em.session, row.lm_frame_id)
+        link = store.link(row.id)
+        if again and link is not None:  # it has its old place in the order
+            whole = self._added_up(em.session, row.lm_frame_id, before=link.seq)
             self._keep(em.session, row.lm_frame_id, whole)
             self._tell(
                 em.session, row.lm_frame_id, "corrected", "taken back in", row.id
             )
             return ""
         self._keep(em.session, row.lm_frame_id, folded.session)
+        if link is not None:
+            self._marks.pass_by(link, folded.session)
         if folded.event is not Event.SHARPENED:
             event = folded.event.value
             self._tell(em.session, row.lm_frame_id, event, folded.reason, row.id)
@@ -174,9 +179,11 @@ class Learning:
         """Take a result back and add up what is left."""
         store = self._house.store
         session = store.frame(row.em_frame_id).session
-        if not store.take_back_link(row.id):
+        link = store.link(row.id)
+        if link is None or not store.take_back_link(row.id):
             return
-        self._keep(session, row.lm_frame_id, self._added_up(session, row.lm_frame_id))
+        rest = self._added_up(session, row.lm_frame_id, before=link.seq)
+        self._keep(session, row.lm_frame_id, rest)
         self._tell(session, row.lm_frame_id, "corrected", why, row.id)
 
     def compare_maps(self, row: RegistrationRow) -> str:
@@ -244,13 +251,17 @@ class Learning:
         except (ValueError, KeyError, TypeError):  # of another version
             return self._added_up(session, lm_frame_id)
 
-    def _added_up(self, session: str, lm_frame_id: str) -> Session:
-        whole = Session(noise=self._noise)
-        for link in self._house.store.links(session, lm_frame_id):
+    def _added_up(self, session: str, lm_frame_id: str, *, before: int = 0) -> Session:
+        """All images; up to the one at `before` as they were added up already."""
+        mark = self._marks.before(session, lm_frame_id, before)
+        whole = Session(noise=self._noise) if mark is None else mark.session
+        after = 0 if mark is None else mark.seq
+        for link in self._house.store.links(session, lm_frame_id, after_seq=after):
             whole = whole.folded(
                 sighting_from(json.loads(link.sighting)),
                 observed_from(json.loads(link.observed)),
             ).session
+            self._marks.pass_by(link, whole)
         return whole
 
     def _keep(self, session: str, lm_frame_id: str, now: Session) -> None:

@@ -36,6 +36,7 @@ def run_bench(
     parts: str,
     kills: int,
     as_json: bool,
+    pixels: bool = False,
     wishes: RegistrationWishes | None = None,
 ) -> int:
     """Run one benchmark and print its tables; the exit code of the command.
@@ -68,6 +69,10 @@ def run_bench(
         from ._pairing import run_pairing
 
         return run_pairing(trials, seed, as_json=as_json)
+    if what == "sessions" and pixels:
+        from ._session_pixels import run_pixels
+
+        return run_pixels(trials, seed, as_json=as_json)
     if what == "sessions":
         from ._sessions import run_sessions
 

@@ -427,6 +427,9 @@ def bench(
     parts: Annotated[
         str, typer.Option(help="pipeline: demo,latency,memory,idle,kills")
     ] = "",
+    pixels: Annotated[
+        bool, typer.Option(help="sessions: a real daemon on large images.")
+    ] = False,
     kills: Annotated[int, typer.Option(help="SIGKILLs of the kill test.")] = 100,
     tier: Annotated[
         str,
@@ -460,6 +463,7 @@ def bench(
         data=data,
         parts=parts,
         kills=kills,
+        pixels=pixels,
         as_json=as_json,
         wishes=RegistrationWishes(
             tiers=tier,

@@ -44,13 +44,16 @@ class TransformQueries(Queries):
         )
         return [_transform(row) for row in rows]
 
-    def links(self, session: str, lm_frame_id: str) -> list[LinkRow]:
+    def links(
+        self, session: str, lm_frame_id: str, *, after_seq: int = 0
+    ) -> list[LinkRow]:
         """The images behind a transform, in the order in which they were folded."""
         rows = self._all(
             "SELECT * FROM session_links WHERE session = ? AND lm_frame_id = ? "
-            "AND active = 1 ORDER BY seq",
+            "AND active = 1 AND seq > ? ORDER BY seq",
             session,
             lm_frame_id,
+            after_seq,
         )
         return [_link(row) for row in rows]
 
