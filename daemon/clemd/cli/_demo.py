@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clemd.app import App
+from clemd.app import BESIDE, App
 from clemd.config import (
     BusSettings,
     PageSettings,
@@ -257,11 +257,12 @@ def _summary(session: Session) -> dict[str, Any]:
             }
         )
     counts = store.counts()
+    texts = store.files_in_state(BESIDE, limit=100_000)
     verdicts = [row.verdict for row in rows]
     judged = judge_results(session.truth_file, results)
     return {
         "schema": "clemd.demo/1",
-        "files": counts["files"],
+        "files": counts["files"] - len(texts),
         "frames": counts["frames"],
         "refused": [
             {
