@@ -105,7 +105,9 @@ def double_angle(layers: Tensor, valid: Tensor, sigma: float, rho: float) -> Ten
     inside = valid[None, None].to(layers.dtype)
     # a pixel counts only if every pixel its derivative looks at is specimen
     outside = nn.pad(1 - inside, (reach,) * 4, value=1.0)
-    mask = 1 - nn.max_pool2d(outside, 2 * reach + 1, stride=1)
+    side = 2 * reach + 1  # a square is a row of columns, at a fraction of the work
+    rows = nn.max_pool2d(outside, (1, side), stride=1)
+    mask = 1 - nn.max_pool2d(rows, (side, 1), stride=1)
     smooth = blur(layers[:, None], sigma)
     gx = nn.pad(smooth, (1, 1, 0, 0), mode="replicate")
     gx = (gx[..., 2:] - gx[..., :-2]) * 0.5
@@ -149,20 +151,21 @@ def blur(stack: Tensor, sigma: float) -> Tensor:
     if sigma <= 0:
         return stack
     radius = max(1, math.ceil(3 * sigma))
-    at = torch.arange(-radius, radius + 1, device=stack.device, dtype=stack.dtype)
-    kernel = torch.exp(-0.5 * (at / sigma) ** 2)
-    kernel = kernel / kernel.sum()
-    n, c, h, w = stack.shape
-    flat = stack.reshape(n * c, 1, h, w)
-    flat = _edge_pad(flat, radius, 0)
-    flat = nn.conv2d(flat, kernel.view(1, 1, 1, -1))
-    flat = _edge_pad(flat, 0, radius)
-    flat = nn.conv2d(flat, kernel.view(1, 1, -1, 1))
-    return flat.reshape(n, c, h, w)
+    weights = [math.exp(-0.5 * (k / sigma) ** 2) for k in range(-radius, radius + 1)]
+    taps = [w / sum(weights) for w in weights]
+    wide = nn.pad(stack, (radius, radius, 0, 0), mode="replicate")
+    across = _weighed(wide, taps, 3)
+    high = nn.pad(across, (0, 0, radius, radius), mode="replicate")
+    return _weighed(high, taps, 2)
 
 
-def _edge_pad(flat: Tensor, x: int, y: int) -> Tensor:
-    return nn.pad(flat, (x, x, y, y), mode="replicate")
+def _weighed(stack: Tensor, taps: list[float], dim: int) -> Tensor:
+    """Weighed sum along `dim`; for one channel half the time of a convolution."""
+    size = stack.shape[dim] - len(taps) + 1
+    total = stack.narrow(dim, 0, size) * taps[0]
+    for at, weight in enumerate(taps[1:], 1):
+        total.add_(stack.narrow(dim, at, size), alpha=weight)
+    return total
 
 
 def turned(re: Tensor, im: Tensor, angle_rad: Tensor) -> tuple[Tensor, Tensor]:
