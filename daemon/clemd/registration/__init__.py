@@ -5,6 +5,7 @@ import os
 # Threads that spin while they wait starve every other program of a busy instrument PC
 # (and each other: a second turned into minutes). Must be said before torch loads.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
 from ._engine import Engine, EngineContext
 from ._engines import engine_named, resolve_device
