@@ -164,7 +164,6 @@ class App:
         registration = self.profile.registration
         environment = {
             "OMP_WAIT_POLICY": "PASSIVE",
-            "GOMP_SPINCOUNT": "20000",
             "MALLOC_ARENA_MAX": "2",
             # fields come and go by the hundred: asking the kernel for each costs more
             # than the arithmetic on some of them
