@@ -98,7 +98,8 @@ def test_vendor_files_are_read_or_refused_in_one_line(
 
     images = len(before) - 1  # a sidecar is not an image
     assert done["files"] == images
-    assert done["frames"] + len(done["refused"]) == images
+    assert len(done["refused"]) == 2, done["refused"]
+    assert done["frames"] >= images - 2  # each scene of a file is a frame
     for refused in done["refused"]:
         assert refused["reason"]
         assert "\n" not in refused["reason"]
