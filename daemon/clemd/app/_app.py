@@ -41,6 +41,7 @@ from clemd.supervising import Heartbeats, Metrics, Notifier, StopSignal, pulse
 from ._commands import Commands
 from ._guarding import Guard
 from ._heat import HeatWatch
+from ._holding import Holding
 from ._house import READ, REGISTER, House
 from ._inbox import Inbox
 from ._intake import Intake
@@ -341,7 +342,7 @@ async def _warm(house: House, executor: LocalExecutor, device: str) -> None:
         _log.warning("worker_not_warm", reason=str(failed))
         house.guard.is_known = True  # as far as anybody can say
         if not house.guard.is_on_cpu:  # a night on the CPU is better than none
-            house.guard.ban(str(failed))
+            Holding(house).ban(str(failed))
     house.committed()
     await asyncio.Event().wait()
 

@@ -107,11 +107,7 @@ class Commands:
                 row.id,
                 verdict or row.registration.verdict,
                 by=by,
-                reason=display_name(
-                    str(arguments.get("reason", ""))[:200].encode(
-                        "utf-8", "backslashreplace"
-                    )
-                ),
+                reason=_reason(arguments),
             )
             if changed.verdict is Verdict.ACCEPTED:
                 self._learning.learn(changed)

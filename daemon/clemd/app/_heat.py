@@ -31,7 +31,6 @@ class HeatWatch:
         self._house = house
         self._kept_s = -HISTORY_EVERY_S
         self._told = (False, False)
-        self._slowed_s = 0.0
         self._asked: asyncio.Task[tuple[ThermalMonitor, ThermalLook]] | None = None
         self.sample: ThermalSample | None = None
         """The last one."""

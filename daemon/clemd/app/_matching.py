@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from hashlib import sha256
+from typing import Any
 
 from clemd.clicked import Points
 from clemd.messages import PairMessage
@@ -71,25 +72,19 @@ class Matching:
 
     def enqueue_again(self, pair_id: str) -> int:
         """Queue a pair that has results already; the new one is kept beside them."""
-        self._house.metrics.jobs_queued.inc()
         results = len(self._house.store.registrations(pair_id=pair_id))
-        return self._house.queue.enqueue(
-            REGISTER,
-            f"{self.key_of(pair_id)}:again-{results}",
-            {"pair_id": pair_id},
-            priority=AGAIN,
-        )
+        key = f"{self.key_of(pair_id)}:again-{results}"
+        return self._enqueue(key, {"pair_id": pair_id}, AGAIN)
 
     def enqueue_placing(self, pair_id: str, points: Points) -> int:
         """Queue a pair laid by hand; the same points only once."""
-        self._house.metrics.jobs_queued.inc()
         said = sha256(json.dumps(points).encode()).hexdigest()[:16]
-        return self._house.queue.enqueue(
-            REGISTER,
-            f"place:{pair_id}:{said}:{self._request_key}",
-            {"pair_id": pair_id, "points": points},
-            priority=FIRST,
-        )
+        key = f"place:{pair_id}:{said}:{self._request_key}"
+        return self._enqueue(key, {"pair_id": pair_id, "points": points}, FIRST)
+
+    def _enqueue(self, key: str, payload: dict[str, Any], priority: int) -> int:
+        self._house.metrics.jobs_queued.inc()
+        return self._house.queue.enqueue(REGISTER, key, payload, priority=priority)
 
     def key_of(self, pair_id: str) -> str:
         """Names the work: this pair with these parameters."""
@@ -97,14 +92,8 @@ class Matching:
 
     def enqueue_registration(self, pair_id: str) -> int:
         """Queue the registration of one pair; the same work only once."""
-        self._house.metrics.jobs_queued.inc()
         queue = self._house.queue
-        job_id = queue.enqueue(
-            REGISTER,
-            self.key_of(pair_id),
-            {"pair_id": pair_id},
-            priority=NEW,
-        )
+        job_id = self._enqueue(self.key_of(pair_id), {"pair_id": pair_id}, NEW)
         job = queue.job(job_id)
         results = self._house.store.registrations(pair_id=pair_id, limit=1)
         if job is not None and job.state not in {"queued", "leased"} and not results:

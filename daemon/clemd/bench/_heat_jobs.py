@@ -25,8 +25,6 @@ class Played:
     """Of our work on the device, until the trace ends."""
     changes_s: list[float] = field(default_factory=list)
     """When the shown state changed."""
-    blind_s: float = 0.0
-    hot_s: float = 0.0
     begun: int = 0
     ended: int = 0
     deferrals: int = 0

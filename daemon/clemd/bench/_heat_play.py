@@ -101,8 +101,6 @@ class Player:
         sample = self._monitor.sample()
         if sample.changed and now_s > 0:
             played.changes_s.append(now_s)
-        played.blind_s += sample.state is ThermalState.BLIND
-        played.hot_s += sample.state is ThermalState.HOT
 
     def _act(self, now_s: float, *, is_over: bool) -> None:
         """What is due at this moment: a breathing point, or the next job."""

@@ -49,11 +49,6 @@ class ThermalSample:
     goal_c: float | None = None
     """The temperature that is held where jobs would pass it."""
 
-    @property
-    def admits_jobs(self) -> bool:
-        """New jobs may start; a hot device defers them."""
-        return self.acting is not ThermalState.HOT
-
 
 class ThermalMonitor:
     """Samples one sensor; `sensor=None` is a machine without any: blind for good.
