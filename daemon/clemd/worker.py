@@ -283,9 +283,10 @@ def _set_threads(count: str | None) -> None:
     if not count:
         return
     import cv2
-    import torch
 
-    torch.set_num_threads(int(count))
+    from clemd.registration import use_threads
+
+    use_threads(int(count))
     cv2.setNumThreads(int(count))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -18,8 +19,9 @@ from clemd.model import Matrix, Matrix3, PosePrior, PreparedImage
 from ._engine import EngineContext
 from ._fields import Field
 from ._images import Images, Pose, between, middle_of, refine
+from ._lanes import lanes_on
 from ._search import Candidate, Grid, distinct, search
-from ._surfaces import tile_surfaces
+from ._surfaces import agreement
 
 CATCH_EM_PX, CATCH_LM_PX = 110, 210
 """Every basin is first caught at this size."""
@@ -219,6 +221,7 @@ def rank(images: Images, poses: list[Pose], prior: PosePrior) -> None:
     ratio = poses[0].ratio
     coarse = images.reduction(ratio, CATCH_EM_PX, CATCH_LM_PX)
     fine = images.reduction(ratio, RANK_EM_PX, RANK_LM_PX)
+    images.make(ratio, (coarse, 1.0), (fine, 1.0), (fine, SECOND_SMOOTHING))
     score_poses(images, poses, fine, prior)
     _move(images, poses, coarse, fine, prior, reach_px=10)
     best = sorted(poses, key=lambda p: -p.merit)[:RANKED]
@@ -240,17 +243,22 @@ def _move(
     """
     em, lm = images.at(poses[0].ratio, reduction)
     before = [(p.matrix, p.score, p.merit) for p in poses]
-    matrices, _ = refine(
-        em,
-        lm,
-        [m for m, _, _ in before],
-        tiles=6,
-        reach_px=reach_px,
-        rounds=2,
-        capture=True,
-    )
-    for pose, matrix in zip(poses, matrices, strict=True):
-        pose.matrix = matrix
+
+    def moved(some: list[Pose]) -> None:
+        matrices, _ = refine(
+            em,
+            lm,
+            [p.matrix for p in some],
+            tiles=6,
+            reach_px=reach_px,
+            rounds=2,
+            capture=True,
+        )
+        for pose, matrix in zip(some, matrices, strict=True):
+            pose.matrix = matrix
+
+    halves = [half for half in (poses[0::2], poses[1::2]) if half]
+    lanes_on(images.device).run([partial(moved, half) for half in halves])
     score_poses(images, poses, judged, prior)
     for pose, old in zip(poses, before, strict=True):
         if pose.merit < old[2]:
@@ -267,15 +275,17 @@ def score_poses(
     """
     ratio = poses[0].ratio
     matrices = [p.matrix for p in poses]
-    em, lm = images.at(ratio, reduction)
-    sharp = tile_surfaces(em.z, lm.z, between(em, lm, matrices), 6, 2).score
-    em2, lm2 = images.at(ratio, reduction, SECOND_SMOOTHING)
-    smooth = tile_surfaces(em2.z, lm2.z, between(em2, lm2, matrices), 6, 2).score
-    em3, lm3 = _as_searched(images, ratio, QUICK)
-    fine = tile_surfaces(em3.z, lm3.z, between(em3, lm3, matrices), 6, 2).score
+    seen = [
+        images.at(ratio, reduction),
+        images.at(ratio, reduction, SECOND_SMOOTHING),
+        _as_searched(images, ratio, QUICK),
+    ]
+    sharp, smooth, fine = lanes_on(images.device).run(
+        [partial(agreement, em.z, lm.z, between(em, lm, matrices)) for em, lm in seen]
+    )
     # with the scale unknown a small field can match by luck: area counts
     known = prior.pixel_size_ratio is not None
-    area = 1.0 if known else math.sqrt(float(em.z[2].sum()))
+    area = 1.0 if known else math.sqrt(float(seen[0][0].z[2].sum()))
     scores = zip(poses, sharp.tolist(), smooth.tolist(), fine.tolist(), strict=True)
     for pose, a, b, c in scores:
         pose.score, pose.merit = a, (a + b + c) * area

@@ -26,9 +26,12 @@ from clemd.geometry import compose, invert, mirroring, similarity
 from clemd.model import Matrix
 
 from ._fields import Field, turned
+from ._lanes import lanes_on
 
 BATCH = 12
 """Poses transformed together; larger only helps on a GPU."""
+BREATH = 4
+"""Batches between two breathing points."""
 ENERGY_FLOOR = 0.25
 """Least energy, as a share of the template's, that a placement is divided by."""
 
@@ -72,12 +75,16 @@ def search(
 ) -> list[Candidate]:
     """Score every pose of `grid`; best first, one candidate per pose."""
     space = _Space(em, lm, grid)
+    batches = [
+        partial(space.score, scale, grid.rotations_deg[start : start + BATCH])
+        for scale in grid.scales
+        for start in range(0, len(grid.rotations_deg), BATCH)
+    ]
     found: list[Candidate] = []
-    for scale in grid.scales:
-        for start in range(0, len(grid.rotations_deg), BATCH):
-            breathe("search")
-            turns = grid.rotations_deg[start : start + BATCH]
-            found += space.score(scale, turns)
+    for start in range(0, len(batches), BREATH):
+        breathe("search")
+        for some in lanes_on(em.z.device).run(batches[start : start + BREATH]):
+            found += some
     return sorted(found, key=lambda c: -c.score)
 
 
