@@ -8,7 +8,15 @@ from pathlib import Path
 
 from clemd.errors import UsageError
 
-WHATS = ("heat", "pairing", "pipeline", "registration", "sessions", "train-verdict")
+WHATS = (
+    "faults",
+    "heat",
+    "pairing",
+    "pipeline",
+    "registration",
+    "sessions",
+    "train-verdict",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +69,11 @@ def run_bench(
         return _run_trials(
             what, wishes or RegistrationWishes(), trials, seed, data, as_json
         )
+    if what == "faults":
+        from ._fault_run import run_faults
+
+        kept = None if wishes is None else wishes.rows
+        return run_faults(trials, seed, kept, as_json=as_json)
     if what == "heat":
         from ._heat import run_heat
 

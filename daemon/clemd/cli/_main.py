@@ -414,7 +414,8 @@ def bench(
     what: Annotated[
         str,
         typer.Argument(
-            help="heat, pairing, pipeline, registration, sessions, train-verdict"
+            help="faults, heat, pairing, pipeline, registration, sessions, "
+            "train-verdict"
         ),
     ],
     trials: Annotated[

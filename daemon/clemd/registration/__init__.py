@@ -10,6 +10,7 @@ import torch
 
 from ._engine import Engine, EngineContext
 from ._engines import engine_named, resolve_device
+from ._identities import noting
 from ._known import check_known_answer
 from ._lanes import use_threads
 from ._limits import Limits, breathing_within
@@ -28,6 +29,7 @@ __all__ = [
     "check_known_answer",
     "engine_named",
     "find_nested",
+    "noting",
     "recheck",
     "resolve_device",
     "use_threads",

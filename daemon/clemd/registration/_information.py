@@ -22,6 +22,7 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from ._fields import blur
+from ._identities import demand_histogram
 from ._lanes import lanes_on
 
 BINS = 24
@@ -135,7 +136,9 @@ class Information:
         keep = inside.double()[:, None]
         weights, slopes = weights * keep, slopes * keep
         n = keep.sum().clamp(min=1.0)
-        joint = self.em_weights.T @ weights / n + 1e-12
+        joint = self.em_weights.T @ weights / n
+        demand_histogram(joint, keep.sum() / n, joint.device)
+        joint = joint + 1e-12
         e = joint.sum(1, keepdim=True)
         m = joint.sum(0, keepdim=True)
         bits = (joint * torch.log2(joint / (e * m))).sum()

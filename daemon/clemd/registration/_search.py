@@ -26,6 +26,7 @@ from clemd.geometry import compose, invert, mirroring, similarity
 from clemd.model import Matrix
 
 from ._fields import Field, turned
+from ._identities import demand_numbers
 from ._lanes import lanes_on
 
 BATCH = 12
@@ -220,6 +221,7 @@ class _Space:
         surface = torch.fft.irfft2(one.re * re + one.im * im, s=self.padded)
         surface *= self._weight(one, window, templates)
         best, at = surface.flatten(1).max(1)
+        demand_numbers(best, self.device)
         scores = best * templates.area.sqrt()
         enough = templates.area >= 50
         return [

@@ -63,10 +63,15 @@ class Sharp:
     """The winner on the finest level."""
 
     matrix: Matrix
+    edges: Matrix
+    """What the edges alone say, before the second opinion."""
     model: TransformModel
     em: Field
     lm: Field
+    smooth: float
+    """Smoothing of the two fields."""
     surfaces: Surfaces
+    """Of the two fields at `edges`."""
     pitch_lm_px: float
     """LM px per px of the finest level."""
     noise_px: float
@@ -111,15 +116,18 @@ def finest(images: Images, matrix: Matrix, context: EngineContext) -> Sharp:
         return matrix, seen, _noise(seen, em, model, context.seed)
 
     plain, crisp = lanes_on(images.device).run([as_it_is, crisper])
-    if crisp[2] < plain[2]:
+    is_crisp = crisp[2] < plain[2]
+    if is_crisp:
         em, lm = em_crisp, lm_crisp
     matrix, seen, noise = min(plain, crisp, key=lambda one: one[2])
     opinion = second_opinion(images, em, lm, matrix, noise)
     return Sharp(
         matrix=opinion.matrix,
+        edges=matrix,
         model=model,
         em=em,
         lm=lm,
+        smooth=CRISP if is_crisp else 1.0,
         surfaces=seen,
         pitch_lm_px=levels[-1],
         noise_px=noise,

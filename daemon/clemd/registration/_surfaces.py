@@ -18,6 +18,7 @@ import torch.nn.functional as nn
 from torch import Tensor
 
 from ._fields import turned
+from ._identities import demand_inner_products
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,7 @@ def tile_surfaces(
 
     here = map_z[:, :, r : r + rows * th, r : r + columns * tw]
     norm, overlap = _shared(z, here)
+    demand_inner_products(values[..., r, r].sum(1), z[:2], here[:, :2], norm)
     values = values.double() / norm[:, None, None, None]
     y = (torch.arange(rows, dtype=torch.float64) + 0.5) * th - 0.5
     x = (torch.arange(columns, dtype=torch.float64) + 0.5) * tw - 0.5

@@ -33,6 +33,7 @@ from ._engine import EngineContext
 from ._evidence import gather_evidence, gather_votes
 from ._finding import CHECK, QUICK, THOROUGH, Effort, find, lead, narrowed
 from ._images import Images, Pose, middle_of
+from ._integrity import check_result
 from ._limits import keeping_limits
 from ._sharpening import Sharp, finest, sharpen
 from .verdict import Judgement, judge
@@ -81,6 +82,7 @@ class MultimodalEngine:
 
         Raises:
             RegistrationRefusedError: the inputs leave nothing to register.
+            WrongResultError: the device has computed something that is not so.
         """
         started = time.perf_counter()
         context = keeping_limits(context)
@@ -102,6 +104,10 @@ class MultimodalEngine:
         )
         if answer is None:
             return self._nowhere(context, seconds)
+        if answer.judged.verdict is not Verdict.REJECTED:
+            context.breathe("check")
+            with torch.inference_mode():
+                check_result(images, answer.sharp, context.seed)
         return self._found(answer, em, lm, context, seconds)
 
     def _try(
