@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -18,6 +19,7 @@ from clemd.model import Matrix, Matrix3, PosePrior, PreparedImage
 
 from ._engine import EngineContext
 from ._fields import Field
+from ._halving import in_halves
 from ._images import Images, Pose, between, middle_of, refine
 from ._lanes import lanes_on
 from ._search import Candidate, Grid, distinct, search
@@ -244,7 +246,7 @@ def _move(
     em, lm = images.at(poses[0].ratio, reduction)
     before = [(p.matrix, p.score, p.merit) for p in poses]
 
-    def moved(some: list[Pose]) -> None:
+    def moved(some: Sequence[Pose]) -> list[Matrix]:
         matrices, _ = refine(
             em,
             lm,
@@ -254,11 +256,14 @@ def _move(
             rounds=2,
             capture=True,
         )
-        for pose, matrix in zip(some, matrices, strict=True):
-            pose.matrix = matrix
+        return matrices
 
     halves = [half for half in (poses[0::2], poses[1::2]) if half]
-    lanes_on(images.device).run([partial(moved, half) for half in halves])
+    lanes = lanes_on(images.device)
+    found = lanes.run([partial(in_halves, moved, half) for half in halves])
+    for half, matrices in zip(halves, found, strict=True):
+        for pose, matrix in zip(half, matrices, strict=True):
+            pose.matrix = matrix
     score_poses(images, poses, judged, prior)
     for pose, old in zip(poses, before, strict=True):
         if pose.merit < old[2]:
@@ -280,13 +285,19 @@ def score_poses(
         images.at(ratio, reduction, SECOND_SMOOTHING),
         _as_searched(images, ratio, QUICK),
     ]
-    sharp, smooth, fine = lanes_on(images.device).run(
-        [partial(agreement, em.z, lm.z, between(em, lm, matrices)) for em, lm in seen]
-    )
+
+    def agreements(em: Field, lm: Field) -> list[float]:
+        def some(part: Sequence[Matrix]) -> list[float]:
+            return agreement(em.z, lm.z, between(em, lm, list(part))).tolist()
+
+        return in_halves(some, matrices)
+
+    lanes = lanes_on(images.device)
+    sharp, smooth, fine = lanes.run([partial(agreements, em, lm) for em, lm in seen])
     # with the scale unknown a small field can match by luck: area counts
     known = prior.pixel_size_ratio is not None
     area = 1.0 if known else math.sqrt(float(seen[0][0].z[2].sum()))
-    scores = zip(poses, sharp.tolist(), smooth.tolist(), fine.tolist(), strict=True)
+    scores = zip(poses, sharp, smooth, fine, strict=True)
     for pose, a, b, c in scores:
         pose.score, pose.merit = a, (a + b + c) * area
 

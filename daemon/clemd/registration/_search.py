@@ -11,7 +11,7 @@ one forward transform serves four poses.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -26,6 +26,7 @@ from clemd.geometry import compose, invert, mirroring, similarity
 from clemd.model import Matrix
 
 from ._fields import Field, turned
+from ._halving import in_halves
 from ._identities import demand_numbers
 from ._lanes import lanes_on
 
@@ -77,7 +78,11 @@ def search(
     """Score every pose of `grid`; best first, one candidate per pose."""
     space = _Space(em, lm, grid)
     batches = [
-        partial(space.score, scale, grid.rotations_deg[start : start + BATCH])
+        partial(
+            in_halves,
+            partial(space.score, scale),
+            grid.rotations_deg[start : start + BATCH],
+        )
         for scale in grid.scales
         for start in range(0, len(grid.rotations_deg), BATCH)
     ]
@@ -148,7 +153,7 @@ class _Templates:
     valid: Tensor
     energy: Tensor
     area: Tensor
-    turns: tuple[float, ...]
+    turns: Sequence[float]
     scale: float
 
 
@@ -170,7 +175,7 @@ class _Space:
         self.log_scale = _log_scale(em.from_full) - _log_scale(lm.from_full)
         self.maps = [_Map(lm, self.padded, mirrored=m) for m in grid.mirrors]
 
-    def score(self, scale: float, turns: tuple[float, ...]) -> list[Candidate]:
+    def score(self, scale: float, turns: Sequence[float]) -> list[Candidate]:
         """Best shift of each of `turns`, its half turn and their mirror images."""
         templates = self._templates(scale, turns)
         found: list[Candidate] = []
@@ -179,7 +184,7 @@ class _Space:
                 found += self._best_shifts(one, templates, half=half)
         return found
 
-    def _templates(self, scale: float, turns: tuple[float, ...]) -> _Templates:
+    def _templates(self, scale: float, turns: Sequence[float]) -> _Templates:
         angles = torch.tensor([math.radians(t) for t in turns], device=self.device)
         boxed = self._turn(scale, angles)
         re, im = turned(boxed[:, 0], boxed[:, 1], angles[:, None, None])
