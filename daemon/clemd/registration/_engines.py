@@ -12,6 +12,7 @@ from ._engine import Engine
 
 _ENGINES: dict[str, str] = {
     "multimodal": "clemd.registration.multimodal:MultimodalEngine",
+    "mine": "clemd.registration.mine:MineEngine",
 }
 """Name -> "module:class": nobody pays for what another engine imports."""
 
