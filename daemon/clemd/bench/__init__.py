@@ -11,6 +11,7 @@ from clemd.errors import UsageError
 WHATS = (
     "faults",
     "heat",
+    "methods",
     "pairing",
     "pipeline",
     "registration",
@@ -45,6 +46,7 @@ def run_bench(
     kills: int,
     as_json: bool,
     pixels: bool = False,
+    method: str = "",
     wishes: RegistrationWishes | None = None,
 ) -> int:
     """Run one benchmark and print its tables; the exit code of the command.
@@ -74,6 +76,10 @@ def run_bench(
 
         kept = None if wishes is None else wishes.rows
         return run_faults(trials, seed, kept, as_json=as_json)
+    if what == "methods":
+        from ._methods import run_methods
+
+        return run_methods(method, trials=trials, seed=seed, data=data, as_json=as_json)
     if what == "heat":
         from ._heat import run_heat
 

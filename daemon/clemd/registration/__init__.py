@@ -8,7 +8,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
 
-from ._engine import Engine, EngineContext
+from ._engine import Checkpoints, Engine, EngineContext
 from ._engines import engine_named, resolve_device
 from ._identities import noting
 from ._known import check_known_answer
@@ -21,6 +21,7 @@ from ._rechecking import recheck
 torch.set_num_threads(1)
 
 __all__ = [
+    "Checkpoints",
     "Engine",
     "EngineContext",
     "Limits",
