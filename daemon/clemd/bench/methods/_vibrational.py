@@ -205,10 +205,9 @@ def _texture(
 def _stated(technique: Technique) -> Matrix:
     """The map laid over most of the guide, as its device believes."""
     height, width = technique.shape
-    scale_x = 0.93 * GUIDE_SHAPE[1] / width
-    scale_y = 0.93 * GUIDE_SHAPE[0] / height
+    step = 0.93 * min(GUIDE_SHAPE[1] / width, GUIDE_SHAPE[0] / height)
     middle = [(side - 1) / 2 for side in GUIDE_SHAPE[::-1]]
-    stretch = np.diag([scale_x, scale_y, 1.0])
+    stretch = np.diag([step, step, 1.0])
     back = translation(-(width - 1) / 2, -(height - 1) / 2)
     return compose(translation(middle[0], middle[1]), stretch, back)
 

@@ -59,6 +59,17 @@ def place(
     return found
 
 
+def agreement(
+    guide: FloatImage,
+    cube: FloatImage,
+    guide_mask: BoolImage,
+    cube_mask: BoolImage,
+    matrix: Matrix,
+) -> float:
+    """Correlation between the images at `matrix`, -1..1."""
+    return _correlation(_Look(guide, cube, guide_mask, cube_mask, 0.0), matrix)
+
+
 class _Look:
     """Both images at one smoothing, with the guide's derivatives."""
 
