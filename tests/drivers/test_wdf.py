@@ -18,7 +18,7 @@ from clemd.testing import FormatDriverSuite, GoodFile, read_all
 from clemd_drivers.formats.wdf import DRIVER
 from clemd_drivers.simulated._wdf import SpectralShot, WhiteShot, encode_wdf
 
-REAL = Path(__file__).parents[2].parent / "shared/data/hyperspectral"
+REAL = Path(__file__).parents[3] / "shared/data/hyperspectral"
 BANDS, HEIGHT, WIDTH = 12, 9, 14
 
 
@@ -35,7 +35,12 @@ SHOT = SpectralShot(
     step_um=(2.0, 2.5),
 )
 WHITE = WhiteShot(
-    pixels=np.random.default_rng(2).integers(0, 255, (60, 80, 3), dtype=np.uint8),
+    pixels=np.asarray(
+        np.linspace(20, 230, 80)[None, :, None]
+        * np.ones((60, 1, 1))
+        * np.array([0.4, 1.0, 0.7]),
+        np.uint8,
+    ),
     corner_um=(-8140.0, 210.0),
     pixel_um=1.25,
 )
@@ -98,7 +103,7 @@ def test_the_white_light_image_is_a_frame_of_its_own(tmp_path: Path) -> None:
     assert frame.stage is not None
     assert (frame.stage.x_um, frame.stage.y_um) == pytest.approx((-8090.0, 247.5))
     gap = np.abs(np.stack(planes, 2).astype(int) - WHITE.pixels).mean()
-    assert gap < 30, "not these colours (JPEG loses some)"
+    assert gap < 3, "JPEG loses little of smooth colours"
 
 
 def test_both_images_name_one_plane(tmp_path: Path) -> None:
@@ -225,7 +230,7 @@ def test_a_real_map_of_wavelengths() -> None:
     assert frame.stage is not None
     assert frame.stage.x_um == pytest.approx(4960.3, abs=0.01)
     assert frame.stage.y_um == pytest.approx(-105960.8, abs=0.01)
-    assert frame.acquired_at == datetime(2022, 2, 4, 13, 37, 6, 973600, tzinfo=UTC)
+    assert frame.acquired_at == datetime(2022, 2, 4, 16, 16, 43, 667718, tzinfo=UTC)
     assert float(frame.extra["laser_nm"]) == pytest.approx(325.0, abs=0.01)
 
     guide, colours = white(path)
@@ -259,4 +264,5 @@ def test_a_real_line_focus_map() -> None:
     assert frame.stage.y_um == pytest.approx(-1201.3 + 24 * 2.6, abs=0.01)
     total = np.sum(planes, axis=0)
     brightest = np.unravel_index(int(total.argmax()), total.shape)
-    assert brightest == (13, 28), "a particle, seen in the picture of the map"
+    assert brightest[1] == 28, "a bar, seen in a picture of the map"
+    assert 7 <= brightest[0] <= 20

@@ -14,6 +14,7 @@ from ._known import check_known_answer
 from ._limits import Limits, breathing_within
 from ._nesting import Nested, find_nested
 from ._rechecking import recheck
+from ._spectral import SpectralEngine
 
 # The work is hundreds of small steps. Two threads that wait for each other at every one
 # took 1.5 times as long as one thread (decision 7).
@@ -24,6 +25,7 @@ __all__ = [
     "EngineContext",
     "Limits",
     "Nested",
+    "SpectralEngine",
     "breathing_within",
     "check_known_answer",
     "engine_named",

@@ -55,7 +55,7 @@ class Bands:
         )
 
     def dtype(self, stored: np.dtype[Any]) -> str:
-        """numpy name of the sample type of a channel."""
+        """Name of the sample type of a channel."""
         return "float32" if self.group > 1 else stored.newbyteorder("=").name
 
     def span(self, channel: int) -> tuple[int, int]:
@@ -110,7 +110,8 @@ class CubeReader:
         if block is None or not self._first <= first < end <= self._first + len(block):
             height, width = self.frame.shape
             plane = max(1, height * width * 8)
-            last = min(self._bands.count, first + max(end - first, BLOCK_BYTES // plane))
+            count = max(end - first, BLOCK_BYTES // plane)
+            last = min(self._bands.count, first + count)
             self._block = block = None  # the old one goes before the new one comes
             block = self._block = self._load(first, last)
             self._first = first

@@ -1,4 +1,4 @@
-"""WDF as WiRE writes it: a chain of blocks, spectra first, the white light after them."""
+"""WDF as WiRE writes it: a chain of blocks, the spectra first."""
 
 from __future__ import annotations
 

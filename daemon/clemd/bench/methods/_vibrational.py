@@ -176,7 +176,8 @@ def _brightfield(
     for _ in range(14):  # scratches of the slide
         ends = rng.uniform(0, (shape[1], shape[0]), (2, 2)).round().astype(int)
         canvas = np.zeros(shape, np.float32)
-        cv2.line(canvas, *(tuple(map(int, e)) for e in ends), 1.0, OVER, cv2.LINE_AA)
+        start, end = ([int(v) for v in point] for point in ends)
+        cv2.line(canvas, start, end, 1.0, OVER, cv2.LINE_AA)
         image -= rng.uniform(0.03, 0.12) * canvas
     for _ in range(18):  # dust on the camera
         at = tuple(int(v) for v in rng.uniform(0, (shape[1], shape[0])))
@@ -184,9 +185,9 @@ def _brightfield(
         cv2.circle(canvas, at, int(rng.uniform(2, 6) * OVER), 1.0, -1, cv2.LINE_AA)
         image -= rng.uniform(0.1, 0.4) * cv2.GaussianBlur(canvas, (0, 0), OVER)
     edge = OVER * MARGIN_PX
-    seen = image[edge:-edge, edge:-edge].astype(np.float32)
+    seen = np.asarray(image, np.float32)[edge:-edge, edge:-edge]
     small = cv2.resize(seen, GUIDE_SHAPE[::-1], interpolation=cv2.INTER_AREA)
-    small += rng.normal(0, 0.008, small.shape).astype(np.float32)
+    small = small + rng.normal(0, 0.008, small.shape)
     return np.asarray(np.clip(170 * small, 0, 255), np.uint8)
 
 
@@ -197,8 +198,8 @@ def _texture(
     step = max(1, int(sigma // 3))
     coarse = [side // step + 2 for side in shape]
     noise = rng.normal(size=coarse).astype(np.float32)
-    noise = cv2.GaussianBlur(noise, (0, 0), sigma / step)
-    grown = cv2.resize(noise, shape[::-1], interpolation=cv2.INTER_CUBIC)
+    soft = cv2.GaussianBlur(noise, (0, 0), sigma / step)
+    grown = cv2.resize(soft, shape[::-1], interpolation=cv2.INTER_CUBIC)
     return np.asarray(grown / grown.std(), np.float32)
 
 
@@ -261,8 +262,9 @@ def _spectra(
     glow = 1 + 0.35 * _texture(rng, technique.shape, 14.0)
     cube += np.asarray(technique.background * slope * glow, np.float32)
     if technique.counts:
-        cube = rng.poisson(np.maximum(cube, 0) * technique.counts) / technique.counts
-    cube = cube + rng.normal(0, technique.noise, cube.shape)
+        photons = rng.poisson(np.maximum(cube, 0) * technique.counts)
+        cube = np.asarray(photons / technique.counts, np.float32)
+    cube += rng.normal(0, technique.noise, cube.shape).astype(np.float32)
     hit = rng.random(technique.shape) < technique.spikes
     rows, columns = np.nonzero(hit)
     bands = rng.integers(0, len(axis) - 2, len(rows))

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from clemd.errors import RegistrationRefusedError
-from clemd.model import FloatImage, PreparedImage
+from clemd.model import BoolImage, FloatImage, PreparedImage
 
 from ._gradients import LEAST_TOP_PX, LEVELS
 from ._grids import MOST_FINER
@@ -88,7 +88,7 @@ def check_guide(guide: PreparedImage) -> None:
         )
 
 
-def structure(grey: FloatImage, mask: np.ndarray) -> float:  # type: ignore[type-arg]
+def structure(grey: FloatImage, mask: BoolImage) -> float:
     """Share of the px at which a smoothed edge is steeper than noise can make it."""
     grey = np.asarray(grey, np.float32)
     # what differs between a px and its diagonal neighbours, whatever their slope

@@ -8,13 +8,14 @@ neighbouring points, whitened, then principal components above what pure noise g
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from clemd.model import BoolImage
+from clemd.model import BoolImage, FloatImage
 
 from ._gradients import Stack
 
@@ -43,13 +44,15 @@ class CleanCube:
     """Values that were replaced."""
 
 
-def clean(cube: Stack, axis: tuple[float, ...], mask: BoolImage) -> CleanCube:
-    """Despike, average to at most `MOST_BANDS` and reduce to what is not noise."""
-    filled = np.where(mask, cube, np.median(cube[:, mask], axis=1)[:, None, None])
-    calm, spikes = _despiked(filled)
-    bands, places = _averaged(calm, axis)
+def clean(
+    cube: Sequence[FloatImage], axis: tuple[float, ...], mask: BoolImage
+) -> CleanCube:
+    """Average to at most `MOST_BANDS`, despike, reduce to what is not noise."""
+    stack, places = _averaged(cube, axis)
+    middle = np.median(stack[:, mask], axis=1)[:, None, None]
+    bands, spikes = _despiked(np.where(mask, stack, middle))
     noise = np.maximum(_noise(bands, mask), 1e-12)
-    scaled = bands / noise[:, None, None]
+    scaled = np.asarray(bands / noise[:, None, None], np.float32)
     components, parts = _components(scaled, mask)
     shape = scaled.shape[1:]
     rebuilt = (parts @ components.reshape(len(components), -1)).reshape(-1, *shape)
@@ -70,15 +73,14 @@ def _despiked(cube: Stack) -> tuple[Stack, int]:
     return np.where(hit, calm, cube), int(hit.sum())
 
 
-def _averaged(cube: Stack, axis: tuple[float, ...]) -> tuple[Stack, tuple[float, ...]]:
-    groups = -(-len(cube) // MOST_BANDS)
-    if groups == 1:
-        return cube, axis
-    starts = np.arange(0, len(cube), groups)
-    sizes = np.diff(np.r_[starts, len(cube)])
-    bands = np.add.reduceat(cube, starts, axis=0) / sizes[:, None, None]
-    places = np.add.reduceat(np.asarray(axis), starts) / sizes
-    return np.asarray(bands, np.float32), tuple(float(value) for value in places)
+def _averaged(
+    cube: Sequence[FloatImage], axis: tuple[float, ...]
+) -> tuple[Stack, tuple[float, ...]]:
+    step = -(-len(cube) // MOST_BANDS)
+    starts = range(0, len(cube), step)
+    bands = [np.mean(cube[at : at + step], axis=0, dtype=np.float32) for at in starts]
+    places = tuple(float(np.mean(axis[at : at + step])) for at in starts)
+    return np.stack(bands), places
 
 
 def _noise(bands: Stack, mask: BoolImage) -> NDArray[np.float32]:
@@ -108,4 +110,4 @@ def _components(
     chosen = chosen or [int(order[0])]
     whitened = images[chosen] / noise[chosen][:, None, None]
     parts = leading[:, chosen] * noise[chosen]
-    return whitened, np.asarray(parts, np.float32)
+    return np.asarray(whitened, np.float32), np.asarray(parts, np.float32)

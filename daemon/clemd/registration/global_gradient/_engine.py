@@ -1,13 +1,15 @@
-"""The engine: search on what the cube holds, place by global gradients, be judged."""
+"""The engine: search on what the cube holds, place by global gradients, be judged.
+
+Where the device states where the map lies, its neighbourhood is searched first; the
+whole guide only if the witnesses do not accept what is found there.
+"""
 
 from __future__ import annotations
 
 import time
 from dataclasses import replace
 
-import numpy as np
 import torch
-
 
 from clemd.model import (
     Matrix,
@@ -16,21 +18,25 @@ from clemd.model import (
     Registration,
     Timing,
     TransformModel,
+    Verdict,
 )
+from clemd.registration._engine import EngineContext
+from clemd.registration._finding import CHECK, QUICK, find, narrowed
+from clemd.registration._images import Images, Pose
+from clemd.registration._judging import Rivals, judged, nowhere, registration_of
+from clemd.registration._limits import keeping_limits
+from clemd.registration._search import Candidate
+from clemd.registration._sharpening import sharpen
 
-from .._engine import EngineContext
-from .._finding import QUICK, find
-from .._images import Images, Pose
-from .._judging import Rivals, judged, nowhere, registration_of
-from .._limits import keeping_limits
-from .._search import Candidate
-from .._sharpening import sharpen
 from ._checking import check_cube, check_guide
 from ._cleaning import CleanCube, clean
 from ._components import components_image
-from ._gradients import Stack
-from ._refining import Bench, Refined, scale_of
+from ._doubting import doubted
+from ._refining import Bench, scale_of
+from ._scene import Scene, around, check_size, whole
 from ._telling import evidence_of, in_words
+
+_RANKS = {Verdict.ACCEPTED: 2, Verdict.REVIEW: 1, Verdict.REJECTED: 0}
 
 
 class GlobalGradientEngine:
@@ -46,7 +52,7 @@ class GlobalGradientEngine:
             RegistrationRefusedError: not a cube that can be worked on.
         """
         check_cube(em)
-        return components_image(em, self._cleaned(em))
+        return components_image(em, clean(em.layers, em.axis, em.mask))
 
     def register(
         self,
@@ -57,8 +63,7 @@ class GlobalGradientEngine:
     ) -> Registration:
         """Lay the map `em` (its layers are bands) on the guide `lm`.
 
-        `prior.expected` is where the device placed the map; it is looked at first
-        and searched around.
+        `prior.expected` is where the device placed the map.
 
         Raises:
             RegistrationRefusedError: no cube, no usable axis, or an empty guide.
@@ -67,59 +72,71 @@ class GlobalGradientEngine:
         context = keeping_limits(context)
         check_cube(em)
         check_guide(lm)
+        check_size(prior, em.full_shape)
         context.breathe("clean")
-        cube = self._cleaned(em)
-        images = Images(components_image(em, cube), lm, torch.device(context.device))
-        poses, candidates, start = self._searched(images, prior, context)
-        searched = time.perf_counter()
+        cube = clean(em.layers, em.axis, em.mask)
+        near = around(lm, prior, em.full_shape)
+        answers = [] if near is None else [self._on(near, em, cube, context)]
+        if self._must_go_on(answers, near, prior):
+            answers.append(self._on(whole(lm, prior), em, cube, context))
+        # where neither is sure, the device's word counts
+        best = max(answers, key=lambda one: _RANKS[one.verdict])
+        total = time.perf_counter() - started
+        return replace(best, seconds=replace(best.seconds, total=total))
+
+    def _must_go_on(
+        self, answers: list[Registration], near: Scene | None, prior: PosePrior
+    ) -> bool:
+        """Is the whole guide to be searched as well?"""
+        if near is None or not answers:
+            return True
+        settled = answers[0].verdict is Verdict.ACCEPTED or prior.only_expected
+        return not settled and near.enlarged <= 1
+
+    def _on(
+        self, scene: Scene, em: PreparedImage, cube: CleanCube, context: EngineContext
+    ) -> Registration:
+        """One search, from nothing to a verdict, on one part of the guide."""
+        started = time.perf_counter()
+        device = torch.device(context.device)
+        images = Images(components_image(em, cube), scene.guide, device)
+        poses, candidates, start = self._searched(images, scene.prior, context)
+        searched = time.perf_counter() - started
         if start is None:
-            spent = Timing(search=searched - started, total=searched - started)
             reason = "no placement with enough overlap has any structure in common"
-            return nowhere(self, context, spent, reason)
+            return nowhere(self, context, Timing(search=searched), reason)
         context.breathe("gradients")
-        bench = Bench(em, cube, lm, scale_of(start, em.full_shape))
+        bench = Bench(em, cube, scene.guide, scale_of(start, em.full_shape))
         context.breathe("refine")
         refined = bench.refined(start)
-        spent = Timing(
-            search=searched - started, refine=time.perf_counter() - searched
-        )
+        refining = time.perf_counter() - started - searched
         found = judged(
             images,
             refined.matrix,
-            prior,
+            scene.prior,
             context,
             model=TransformModel.AFFINE,
             rivals=Rivals(poses, candidates),
         )
-        answer = registration_of(found, images, self, context, spent)
-        return self._told(answer, refined, cube, started)
-
-    def _cleaned(self, em: PreparedImage) -> CleanCube:
-        stack: Stack = np.stack(em.layers)
-        return clean(stack, em.axis, em.mask)
+        spent = Timing(search=searched, refine=refining)
+        answer = doubted(registration_of(found, images, self, context, spent))
+        told = replace(
+            answer,
+            evidence=answer.evidence | evidence_of(refined, cube),
+            reasons=(*answer.reasons, in_words(refined, cube)),
+        )
+        return scene.outward(told)
 
     def _searched(
         self, images: Images, prior: PosePrior, context: EngineContext
     ) -> tuple[list[Pose], list[Candidate], Matrix | None]:
         """Every place that the prior allows; the best, and its rivals."""
+        known, effort = prior, QUICK
+        if prior.only_expected:
+            known, effort = narrowed(prior, images.em.full_shape), CHECK
         with torch.inference_mode():
-            poses, candidates, _ = find(images, prior, QUICK, context)
+            poses, candidates, _ = find(images, known, effort, context)
             if not poses:
                 return poses, candidates, None
-            best = sharpen(images, poses, prior)[0]
+            best = sharpen(images, poses, known)[0]
         return poses, candidates, best.matrix
-
-    def _told(
-        self, answer: Registration, refined: Refined, cube: CleanCube, started: float
-    ) -> Registration:
-        """The weights go with the answer, so that they can be audited."""
-        total = time.perf_counter() - started
-        return replace(
-            answer,
-            evidence=answer.evidence | evidence_of(refined, cube),
-            reasons=(*answer.reasons, in_words(refined, cube)),
-            seconds=replace(answer.seconds, total=total),
-        )
-
-
-

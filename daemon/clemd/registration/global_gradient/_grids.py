@@ -84,7 +84,7 @@ def guide_grid(image: PreparedImage, pitch_px: float) -> GuideGrid:
     height, width = grey.shape
     size = (max(8, round(height / factor)), max(8, round(width / factor)))
     area = cv2.INTER_AREA if factor > 1 else cv2.INTER_CUBIC
-    small = cv2.resize(grey, size[::-1], interpolation=area)
+    small = np.asarray(cv2.resize(grey, size[::-1], interpolation=area), np.float32)
     levels = [sobel(stack[0]) for stack in pyramid(small[None])]
     return GuideGrid(
         levels=np.stack([grown(level, size) for level in levels]),

@@ -84,8 +84,12 @@ class _Look:
         self.guide, self.valid = _soft(guide, guide_mask, sigma)
         self.cube, _ = _soft(cube, cube_mask, sigma)
         self.cube_mask = cube_mask
-        self.along = cv2.Sobel(self.guide, cv2.CV_32F, 1, 0, scale=1 / 8)
-        self.down = cv2.Sobel(self.guide, cv2.CV_32F, 0, 1, scale=1 / 8)
+        self.along: FloatImage = np.asarray(
+            cv2.Sobel(self.guide, cv2.CV_32F, 1, 0, scale=1 / 8), np.float32
+        )
+        self.down: FloatImage = np.asarray(
+            cv2.Sobel(self.guide, cv2.CV_32F, 0, 1, scale=1 / 8), np.float32
+        )
         self.shape = (int(cube.shape[0]), int(cube.shape[1]))
 
     def at(self, matrix: Matrix) -> tuple[BoolImage, FloatImage]:
@@ -185,7 +189,7 @@ def _movement(
     )  # fmt: skip
     step = np.eye(3)
     step[:2, :2] = linear
-    step[:2, 2] = middle + [dx, dy] - linear @ middle
+    step[:2, 2] = middle + np.array([dx, dy]) - linear @ middle
     return step
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from clemd.geometry import decompose
-from clemd.model import Matrix, PreparedImage
+from clemd.model import FloatImage, Matrix, PreparedImage
 
 from ._cleaning import CleanCube
 from ._fusing import Fused, fuse
@@ -80,8 +80,9 @@ class Bench:
         correlation = -1.0
         for sigmas in FINE_SIGMAS_PX:
             fused = fuse(self.guide, self.cube, matrix)
-            first = np.tensordot(
-                fused.bands[0].astype(np.float32), self.cube.levels[0], 1
+            weights = fused.bands[0].astype(np.float32)
+            first: FloatImage = np.asarray(
+                np.tensordot(weights, self.cube.levels[0], 1), np.float32
             )
             found = self._at(self.guide.levels[0], first, matrix, sigmas)
             matrix = outward(self.guide, self.cube, found.matrix)
@@ -96,8 +97,8 @@ class Bench:
 
     def _at(
         self,
-        guide: np.ndarray,  # type: ignore[type-arg]
-        cube: np.ndarray,  # type: ignore[type-arg]
+        guide: FloatImage,
+        cube: FloatImage,
         start: Matrix,
         sigmas: tuple[float, ...],
     ) -> Placed:

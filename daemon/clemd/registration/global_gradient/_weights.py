@@ -19,7 +19,7 @@ _NEGLIGIBLE = 1e-9
 
 
 def band_weights(gram: Vector, target: Vector) -> Vector:
-    """x >= 0 that minimises |A x - b|² (Lawson and Hanson), from A'A and A'b.
+    """The x >= 0 that minimises |A x - b|² (Lawson and Hanson).
 
     Args:
         gram: (bands, bands), A'A.
@@ -30,7 +30,9 @@ def band_weights(gram: Vector, target: Vector) -> Vector:
     if not kept.any():
         return np.zeros(len(target))
     root = np.sqrt(values[kept])
-    found, _ = nnls(root[:, None] * vectors[:, kept].T, vectors[:, kept].T @ target / root)
+    found, _ = nnls(
+        root[:, None] * vectors[:, kept].T, vectors[:, kept].T @ target / root
+    )
     return np.asarray(found, np.float64)
 
 

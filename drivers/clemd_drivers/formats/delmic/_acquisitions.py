@@ -165,6 +165,13 @@ def stage(one: Acquisition, notes: Notes) -> StagePose | None:
     return StagePose(x_um=x, y_um=y, z_um=z)
 
 
+def plane_of(one: Acquisition) -> dict[str, str]:
+    """What images of one file share: their positions compare as they are."""
+    first = Acquisition("", child(one.group.file, "Acquisition0"), one.data)
+    began = first.number("TOffset")
+    return {} if began is None else {"plane": f"odemis {began:.6f} y up"}
+
+
 def acquired_at(one: Acquisition) -> datetime | None:
     """Start, UTC."""
     seconds = one.number("TOffset")

@@ -108,7 +108,8 @@ class DelmicDriver:
         axis, unit = _facts.axis_of(one, notes)
         bands = Bands(axis or tuple(map(float, range(1, one.bands + 1))), unit, notes)
         dtype = bands.dtype(np.dtype(one.data.dtype))
-        frame = self._frame(one, bands.channels(), dtype, notes, bands if axis else None)
+        placed = bands if axis else None
+        frame = self._frame(one, bands.channels(), dtype, notes, placed)
 
         def load(first: int, end: int) -> NDArray[Any]:
             return np.asarray(one.data[first:end, -1, 0])
@@ -136,6 +137,7 @@ class DelmicDriver:
             stage=pose,
             acquired_at=_facts.acquired_at(one),
             instrument="Delmic",
+            ids=_facts.plane_of(one),
             spectral_axis=() if bands is None else bands.axis,
             spectral_unit="" if bands is None else bands.unit,
             extra=cleaned({"title": one.title, "detector": one.hardware}),

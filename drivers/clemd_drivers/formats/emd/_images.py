@@ -16,8 +16,6 @@ from clemd_drivers.formats._hdf5 import child, is_own, names
 from clemd_drivers.formats._spans import unwritten
 from clemd_drivers.formats._values import clean, um_per
 
-
-
 _MAX_JSON_BYTES = 4 << 20
 _MAX_FRAMES = 1 << 20
 _MAX_CHANNELS = 16

@@ -1,4 +1,4 @@
-"""The text of an ENVI header: `key = value`, long values in braces over several lines."""
+"""The text of an ENVI header: `key = value`, long values in braces."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +23,9 @@ _TYPES = {
 _COMPLEX = {6, 9}
 _UNITS = {
     "nanometers": "nm", "nm": "nm", "nanometer": "nm", "micrometers": "µm", "um": "µm",
-    "µm": "µm", "micrometer": "µm", "microns": "µm", "micron": "µm", "wavenumber": "1/cm",
-    "wavenumbers": "1/cm", "cm-1": "1/cm", "1/cm": "1/cm", "cm^-1": "1/cm",
+    "µm": "µm", "micrometer": "µm", "microns": "µm", "micron": "µm",
+    "wavenumber": "1/cm", "wavenumbers": "1/cm", "cm-1": "1/cm", "1/cm": "1/cm",
+    "cm^-1": "1/cm",
     "raman shift": "1/cm", "raman shift (cm-1)": "1/cm", "ev": "eV",
 }  # fmt: skip
 _LENGTHS = {
@@ -43,7 +45,7 @@ class EnviHeader:
     lines: int
     samples: int
     offset: int
-    dtype: np.dtype[np.generic]
+    dtype: np.dtype[Any]
     """With its byte order."""
     interleave: str
     """`bsq`, `bil` or `bip`."""
@@ -76,7 +78,8 @@ def parse(lines: Iterable[str]) -> EnviHeader:
         " ".join(key.lower().split()): value.strip().strip("{}").strip()
         for key, value in _ENTRY.findall("\n".join(lines))
     }
-    bands, rows, columns = (_count(values, key) for key in ("bands", "lines", "samples"))
+    sizes = ("bands", "lines", "samples")
+    bands, rows, columns = (_count(values, key) for key in sizes)
     code = _count(values, "data type")
     if code not in _TYPES:
         kind = "complex numbers" if code in _COMPLEX else f"data type {code}"
@@ -147,7 +150,7 @@ def ignored(header: EnviHeader) -> float | None:
     return number(header.values.get("data ignore value"))
 
 
-def as_cube(raw: NDArray[np.generic], header: EnviHeader, rows: int) -> NDArray[np.generic]:
+def as_cube(raw: NDArray[Any], header: EnviHeader, rows: int) -> NDArray[Any]:
     """`rows` lines of samples as stored, brought to (bands, rows, samples)."""
     if header.interleave == "bil":
         return raw.reshape(rows, header.bands, header.samples).transpose(1, 0, 2)

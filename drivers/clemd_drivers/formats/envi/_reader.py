@@ -60,8 +60,10 @@ class EnviDriver:
             beyond = source.size_bytes - header.offset - header.n_bytes
             if beyond:
                 notes.add(f"{beyond} bytes after the last band are not used")
-            bands, channels = _bands(header, notes)
-            frame = self._frame(header, bands, channels, notes)
+            axis, unit = axis_of(header, notes)
+            bands = _bands(header, axis, unit, notes)
+            channels = bands.channels() if axis else _numbered(header)
+            frame = self._frame(header, bands, channels, bool(axis), notes)
         span = header.offset, header.offset + header.n_bytes
         yield CubeReader(source, frame, bands, _loader(source, header), [span])
 
@@ -70,9 +72,9 @@ class EnviDriver:
         header: EnviHeader,
         bands: Bands,
         channels: tuple[Channel, ...],
+        placed: bool,
         notes: Notes,
     ) -> Frame:
-        axis = bands.axis if bands.unit or "wavelength" in header.values else ()
         size = pixel_size(header, notes)
         return Frame(
             path="",
@@ -85,7 +87,7 @@ class EnviDriver:
             pixel_size=size,
             acquired_at=acquired_at(header),
             instrument=clean(header.values.get("sensor type")) or None,
-            spectral_axis=axis if len(axis) == len(channels) else (),
+            spectral_axis=bands.axis if placed else (),
             spectral_unit=bands.unit,
             extra=cleaned({key: header.values.get(key) for key in _KEPT}),
             warnings=tuple(notes.lines),
@@ -100,28 +102,31 @@ def _header_beside(source: SourceFile) -> Beside | None:
     return found if found and is_envi(found.lines) else None
 
 
-def _bands(header: EnviHeader, notes: Notes) -> tuple[Bands, tuple[Channel, ...]]:
-    axis, unit = axis_of(header, notes)
+def _bands(
+    header: EnviHeader, axis: tuple[float, ...], unit: str, notes: Notes
+) -> Bands:
     if axis:
-        bands = Bands(axis, unit, notes)
-        return bands, bands.channels()
+        return Bands(axis, unit, notes)
     if header.bands > MOST_CHANNELS:
         raise RefusedFileError(
             f"{header.bands} bands without wavelengths: export the wavelengths, or "
             f"at most {MOST_CHANNELS} bands"
         )
+    return Bands(tuple(float(k + 1) for k in range(header.bands)), "", notes)
+
+
+def _numbered(header: EnviHeader) -> tuple[Channel, ...]:
+    """Channels by the names of the bands, else by their numbers."""
     names = header.listed("band names")
-    named = names if len(names) == header.bands else []
-    bands = Bands(tuple(float(k + 1) for k in range(header.bands)), "", notes)
-    channels = tuple(
+    named = names if len(names) == header.bands else [""] * header.bands
+    return tuple(
         Channel(
-            name=clean(named[k], 60) if named and named[k] else f"band {k + 1}",
+            name=clean(name, 60) or f"band {number}",
             kind=ChannelKind.SPECTRAL,
             kind_reason="a band of a cube",
         )
-        for k in range(header.bands)
+        for number, name in enumerate(named, 1)
     )
-    return bands, channels
 
 
 def _loader(

@@ -114,9 +114,7 @@ def read_axis(
     return tuple(float(f"{value:.7g}") for value in values), _UNITS.get(unit, "")
 
 
-def load_bands(
-    source: SourceFile, header: Header, block: Block, grid: MapGrid
-) -> Any:
+def load_bands(source: SourceFile, header: Header, block: Block, grid: MapGrid) -> Any:
     """A function that gives bands `first` to `end`, (bands, height, width)."""
     rows = max(1, (32 << 20) // (4 * header.points))
 
@@ -157,10 +155,11 @@ def _recorded(
     """Stage x and y of every spectrum, µm, or None."""
     block = blocks.get("ORGN")
     each = _ORIGIN_HEAD + 8 * header.capacity
-    if block is None or header.origins > 64 or block.n_bytes < 4 + header.origins * each:
+    needed = 4 + header.origins * each
+    if block is None or header.origins > 64 or block.n_bytes < needed:
         return None
     raw = content(source, block, "the recorded coordinates")
-    found = {}
+    found: dict[int, NDArray[np.float64]] = {}
     for number in range(header.origins):
         at = 4 + number * each
         (kind,) = struct.unpack_from("<I", raw, at)
