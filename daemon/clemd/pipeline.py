@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +49,9 @@ from clemd.preparing import (
     structure_channels,
     working_px,
 )
+
+if TYPE_CHECKING:  # torch loads with it
+    from clemd.registration import Checkpoints
 
 RATIO_WARNING = 0.01
 """Metadata and measurement may differ by this fraction before we say so."""
@@ -141,9 +144,11 @@ def register_pair(
     request: Request,
     *,
     breathe: Callable[[str], None] = lambda _stage: None,
+    checkpoints: Checkpoints | None = None,
 ) -> Registration:
     """Lay one EM image on one LM map.
 
+    An engine that takes minutes leaves its state in `checkpoints` and goes on from it.
     A pair that cannot be registered comes back `rejected` with the reason.
 
     Raises:
@@ -205,6 +210,7 @@ def register_pair(
                 tolerance=request.tolerance,
                 time_limit_s=request.time_limit_s,
                 breathe=hold,
+                checkpoints=checkpoints,
             ),
         )
         if isinstance(engine, SpectralEngine):

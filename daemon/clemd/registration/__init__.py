@@ -8,7 +8,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
 
-from ._engine import Engine, EngineContext
+from ._engine import Checkpoints, Engine, EngineContext
 from ._engines import engine_named, resolve_device
 from ._known import check_known_answer
 from ._limits import Limits, breathing_within
@@ -21,6 +21,7 @@ from ._spectral import SpectralEngine
 torch.set_num_threads(int(os.environ.get("CLEMD_THREADS", "1")))
 
 __all__ = [
+    "Checkpoints",
     "Engine",
     "EngineContext",
     "Limits",

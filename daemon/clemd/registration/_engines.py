@@ -12,6 +12,7 @@ from ._engine import Engine
 
 _ENGINES: dict[str, str] = {
     "multimodal": "clemd.registration.multimodal:MultimodalEngine",
+    "mine": "clemd.registration.mine:MineEngine",
     "global-gradient": "clemd.registration.global_gradient:GlobalGradientEngine",
 }
 """Name -> "module:class": nobody pays for what another engine imports."""

@@ -26,7 +26,7 @@ from clemd.registration import Engine, EngineContext, engine_named
 from clemd.registration.global_gradient._checking import check_axis, check_guide
 from clemd.registration.global_gradient._cleaning import clean
 from clemd.registration.global_gradient._gradients import grown, pyramid, sobel
-from clemd.registration.global_gradient._refining import Bench, scale_of
+from clemd.registration.global_gradient import GradientPair, scale_of
 from clemd.registration.global_gradient._weights import band_weights, level_weights
 from clemd.testing import EngineSuite
 
@@ -132,10 +132,10 @@ def test_the_finest_level_places_better_than_the_published_sum(
     """Why this engine does not end where the paper does."""
     cube, guide, _ = sides_of(raman)
     cleaned = clean(cube.layers, cube.axis, cube.mask)
-    bench = Bench(cube, cleaned, guide, scale_of(raman.true, cube.full_shape))
+    laid = GradientPair(cube, cleaned, guide, scale_of(raman.true, cube.full_shape))
 
-    published = error_of(raman, bench.published(raman.true))
-    ours = error_of(raman, bench.refined(raman.true).matrix)
+    published = error_of(raman, laid.published(raman.true))
+    ours = error_of(raman, laid.refined(raman.true).matrix)
     assert ours < 0.3 < published
 
 

@@ -5,6 +5,8 @@ guide's gradient on each level of a Gaussian pyramid; the levels, weighted again
 one gradient image of either side, and an affine matrix lays one on the other.
 """
 
+from ._cleaning import CleanCube, clean
 from ._engine import GlobalGradientEngine
+from ._refining import GradientPair, scale_of
 
-__all__ = ["GlobalGradientEngine"]
+__all__ = ["CleanCube", "GlobalGradientEngine", "GradientPair", "clean", "scale_of"]

@@ -32,7 +32,7 @@ from ._checking import check_cube, check_guide
 from ._cleaning import CleanCube, clean
 from ._components import components_image
 from ._doubting import doubted
-from ._refining import Bench, scale_of
+from ._refining import GradientPair, scale_of
 from ._scene import Scene, around, check_size, whole
 from ._telling import evidence_of, in_words
 
@@ -106,9 +106,9 @@ class GlobalGradientEngine:
             reason = "no placement with enough overlap has any structure in common"
             return nowhere(self, context, Timing(search=searched), reason)
         context.breathe("gradients")
-        bench = Bench(em, cube, scene.guide, scale_of(start, em.full_shape))
+        laid = GradientPair(em, cube, scene.guide, scale_of(start, em.full_shape))
         context.breathe("refine")
-        refined = bench.refined(start)
+        refined = laid.refined(start)
         refining = time.perf_counter() - started - searched
         found = judged(
             images,

@@ -40,7 +40,7 @@ class Refined:
     """Of the first level alone."""
 
 
-class Bench:
+class GradientPair:
     """A cube and its guide with their gradients made once."""
 
     def __init__(
