@@ -23,10 +23,10 @@ from clemd.geometry import as_matrix, as_rows, decompose
 from clemd.model import PosePrior, PreparedImage, Registration, Verdict
 from clemd.preparing import prepare, prepare_cube
 from clemd.registration import Engine, EngineContext, engine_named
+from clemd.registration.global_gradient import GradientPair, scale_of
 from clemd.registration.global_gradient._checking import check_axis, check_guide
 from clemd.registration.global_gradient._cleaning import clean
 from clemd.registration.global_gradient._gradients import grown, pyramid, sobel
-from clemd.registration.global_gradient import GradientPair, scale_of
 from clemd.registration.global_gradient._weights import band_weights, level_weights
 from clemd.testing import EngineSuite
 

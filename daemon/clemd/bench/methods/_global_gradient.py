@@ -69,7 +69,9 @@ def _of(name: str, laid: Sequence[Laid]) -> list[Figure]:
             Figure(
                 part=name,
                 what=f"mean residual, {arm}",
-                published=published.get(arm, PUBLISHED[name] if arm == ARMS[2] else "-"),
+                published=published.get(
+                    arm, PUBLISHED[name] if arm == ARMS[2] else "-"
+                ),
                 ours=mean_in_words(values),
                 goal=f"<= {GOAL_PX} px" if arm == OURS else "",
                 met=statistics.fmean(values) <= GOAL_PX if arm == OURS else None,
@@ -96,7 +98,9 @@ def _verdicts(name: str, laid: Sequence[Laid]) -> list[Figure]:
     )
     return [
         *(
-            Figure(part=name, what=what, published="-", ours=share_in_words(hits, total))
+            Figure(
+                part=name, what=what, published="-", ours=share_in_words(hits, total)
+            )
             for what, hits, total in rows
         ),
         Figure(
@@ -128,7 +132,9 @@ def _weights(laid: Sequence[Laid]) -> list[Figure]:
     figures = []
     for letter, published in (("alpha", PUBLISHED_ALPHA), ("beta", PUBLISHED_BETA)):
         means = [
-            statistics.fmean(one.found.evidence.get(f"{letter}_{k}", 0.0) for one in laid)
+            statistics.fmean(
+                one.found.evidence.get(f"{letter}_{k}", 0.0) for one in laid
+            )
             for k in range(4)
         ]
         figures.append(
@@ -164,14 +170,14 @@ def _strangers(verdicts: Sequence[Verdict]) -> Figure:
 
 
 def mean_in_words(values: Sequence[float]) -> str:
-    """Mean, its bootstrap interval, the largest value and the number of values."""
+    """Mean with its bootstrap interval, median, the largest, how many."""
     drawn = np.random.default_rng(0).choice(
         np.asarray(values, np.float64), (RESAMPLES, len(values))
     )
     low, high = np.percentile(drawn.mean(1), [2.5, 97.5])
     return (
-        f"{statistics.fmean(values):.2f} px [{low:.2f}-{high:.2f}], most "
-        f"{max(values):.2f}, n = {len(values)}"
+        f"{statistics.fmean(values):.2f} px [{low:.2f}-{high:.2f}], median "
+        f"{statistics.median(values):.2f}, most {max(values):.2f}, n = {len(values)}"
     )
 
 
