@@ -31,17 +31,24 @@ from clemd.exporting import (
 )
 from clemd.model import (
     Asked,
+    ChannelKind,
     ErrorRadius,
     Frame,
     Matrix3,
     PosePrior,
+    PreparedImage,
     Registration,
     Timing,
     TransformModel,
     Verdict,
 )
-from clemd.pairing import metadata_ratio
-from clemd.preparing import prepare, structure_channels, working_px
+from clemd.pairing import metadata_ratio, stated_place
+from clemd.preparing import (
+    prepare,
+    prepare_cube,
+    structure_channels,
+    working_px,
+)
 
 if TYPE_CHECKING:  # torch loads with it
     from clemd.registration import Checkpoints
@@ -79,6 +86,21 @@ class Loaded:
         """(x, y) pixel size as the metadata state it."""
         size = self.frame.pixel_size
         return None if size is None else (size.x_um, size.y_um)
+
+    @property
+    def is_cube(self) -> bool:
+        """Is there a spectrum in each point?"""
+        return len(self.frame.spectral_axis) == len(self.planes) > 1
+
+    @property
+    def picture(self) -> NDArray[Any]:
+        """What is shown of it: its first channel; of a cube the sum of its bands."""
+        if not self.is_cube:
+            return self.planes[0]
+        total = np.zeros(self.frame.shape, np.float32)
+        for band in self.planes:
+            total += np.nan_to_num(band)
+        return total
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +159,7 @@ def register_pair(
     from clemd.registration import (
         EngineContext,
         Limits,
+        SpectralEngine,
         breathing_within,
         engine_named,
         recheck,
@@ -167,13 +190,8 @@ def register_pair(
             content_key=lm.frame.content_sha256,
         )
         hold("prepare")
-        em_image = prepare(
-            em.planes[:3],
-            merge=True,
-            reduction=ratio,
-            info_bar_rows=em.frame.info_bar_rows,
-            content_key=em.frame.content_sha256,
-        )
+        spectral = isinstance(engine, SpectralEngine)
+        em_image = _prepared_cube(em, ratio) if spectral else _prepared_em(em, ratio)
         hold("prepare")
         prepared = time.perf_counter()
         found = engine.register(
@@ -183,7 +201,7 @@ def register_pair(
                 pixel_size_ratio=ratio,
                 scale_tolerance=request.scale_tolerance,
                 mirror=request.mirror,
-                expected=request.expected,
+                expected=request.expected or stated_place(em.frame, lm.frame),
                 only_expected=request.only_expected,
             ),
             EngineContext(
@@ -195,6 +213,8 @@ def register_pair(
                 checkpoints=checkpoints,
             ),
         )
+        if isinstance(engine, SpectralEngine):
+            em_image = engine.as_seen(em_image)
         found = recheck(em_image, lm_image, found)
     except RegistrationRefusedError as refused:
         return Registration(
@@ -228,6 +248,27 @@ def register_pair(
     )
 
 
+def _prepared_em(em: Loaded, ratio: float | None) -> PreparedImage:
+    """The EM image as one grey picture."""
+    return prepare(
+        [em.picture] if em.is_cube else em.planes[:3],
+        merge=True,
+        reduction=ratio,
+        info_bar_rows=em.frame.info_bar_rows,
+        content_key=em.frame.content_sha256,
+    )
+
+
+def _prepared_cube(em: Loaded, ratio: float | None) -> PreparedImage:
+    """The EM image as bands, whatever it says of itself: the engine checks it."""
+    return prepare_cube(
+        em.planes,
+        em.frame.spectral_axis,
+        reduction=ratio,
+        content_key=em.frame.content_sha256,
+    )
+
+
 def _check_ratio(em: Loaded, lm: Loaded, ratio: float | None) -> None:
     """Refuse a ratio that leaves no common field to look at.
 
@@ -256,7 +297,8 @@ def _working_px(em: Loaded, lm: Loaded, ratio: float | None) -> int:
     """Px of all layers together once both images are prepared."""
     em_height, em_width = em.frame.shape
     lm_height, lm_width = lm.frame.shape
-    return working_px(em_height, em_width, ratio) + working_px(
+    bands = len(em.planes) if em.is_cube else 1
+    return working_px(em_height, em_width, ratio) * bands + working_px(
         lm_height, lm_width, 1.0
     ) * len(lm.planes)
 
@@ -294,6 +336,10 @@ def _warnings(
 
 def light_layers(lm: Loaded) -> list[LightLayer]:
     """The LM channels as exporting wants them."""
+    if lm.is_cube:
+        return [
+            LightLayer(plane=lm.picture, name="all bands", kind=ChannelKind.SPECTRAL)
+        ]
     return [
         LightLayer(plane=plane, name=channel.name, kind=channel.kind)
         for plane, channel in zip(lm.planes, lm.frame.channels, strict=True)
@@ -326,7 +372,7 @@ def write_first_outputs(
     title = f"{context.em_name} on {context.lm_name}"
     write_preview(
         folder / "preview.png",
-        em.planes[0],
+        em.picture,
         layers,
         found,
         em_pixel_um=em.pixel_um,
@@ -351,11 +397,11 @@ def write_more_outputs(
     layers = light_layers(lm)
     outputs: dict[str, str] = {}
     if found.em_to_lm is not None and found.verdict is not Verdict.REJECTED:
-        write_overlay(folder / "overlay.ome.tif", em.planes[0], layers, found, context)
+        write_overlay(folder / "overlay.ome.tif", em.picture, layers, found, context)
         outputs["overlay"] = "overlay.ome.tif"
     write_checkerboard(
         folder / "checkerboard.png",
-        em.planes[0],
+        em.picture,
         layers,
         found,
         em_pixel_um=em.pixel_um,
@@ -382,7 +428,8 @@ def layer_name(sha256: str, channel: int) -> str:
 
 def write_layers(cache: Path, image: Loaded) -> None:
     """The page's pictures of every channel, where they are not there yet."""
-    for channel, plane in enumerate(image.planes):
+    planes = [image.picture] if image.is_cube else image.planes
+    for channel, plane in enumerate(planes):
         path = cache / layer_name(image.frame.content_sha256, channel)
         if path.exists():
             continue

@@ -112,6 +112,11 @@ class Frame:
     """Texts beside the image that were read with it: name -> size and time."""
     position: int | None = None
     """Which image of its file this is, from zero; None: the file stands for one."""
+    spectral_axis: tuple[float, ...] = ()
+    """Of a spectral image: where on the spectrum each channel lies, in order; empty
+    where the channels are no bands."""
+    spectral_unit: str = ""
+    """Of `spectral_axis`: `1/cm`, `nm`, `eV`..., as the file states it."""
     info_bar_rows: int = 0
     """Rows at the bottom that are not specimen; masked, never cropped."""
     content_sha256: str = ""

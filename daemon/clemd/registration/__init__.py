@@ -16,6 +16,7 @@ from ._lanes import use_threads
 from ._limits import Limits, breathing_within
 from ._nesting import Nested, find_nested
 from ._rechecking import recheck
+from ._spectral import SpectralEngine
 
 # Threads share pieces of work that are their own, never the single step (decision 7).
 torch.set_num_threads(1)
@@ -26,6 +27,7 @@ __all__ = [
     "EngineContext",
     "Limits",
     "Nested",
+    "SpectralEngine",
     "breathing_within",
     "check_known_answer",
     "engine_named",

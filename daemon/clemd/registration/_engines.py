@@ -14,6 +14,7 @@ from ._halving import device_full
 _ENGINES: dict[str, str] = {
     "multimodal": "clemd.registration.multimodal:MultimodalEngine",
     "mine": "clemd.registration.mine:MineEngine",
+    "global-gradient": "clemd.registration.global_gradient:GlobalGradientEngine",
 }
 """Name -> "module:class": nobody pays for what another engine imports."""
 
