@@ -414,7 +414,8 @@ def bench(
     what: Annotated[
         str,
         typer.Argument(
-            help="heat, pairing, pipeline, registration, sessions, train-verdict"
+            help="heat, pairing, pipeline, registration, sessions, train-verdict, "
+            "watching"
         ),
     ],
     trials: Annotated[
@@ -425,7 +426,11 @@ def bench(
         Path | None, typer.Option(help="Folder of real pairs with truth.")
     ] = None,
     parts: Annotated[
-        str, typer.Option(help="pipeline: demo,latency,memory,idle,kills")
+        str,
+        typer.Option(
+            help="pipeline: demo,latency,memory,idle,kills; "
+            "watching: habits,frozen,known,polled,claimed,mutated"
+        ),
     ] = "",
     pixels: Annotated[
         bool, typer.Option(help="sessions: a real daemon on large images.")

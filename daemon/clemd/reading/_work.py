@@ -29,6 +29,7 @@ from clemd.errors import (
 )
 from clemd.model import Frame, display_name
 
+from ._holes import check_holes
 from ._magic import foreign_format
 from ._request import ReadRequest, ReadResult
 
@@ -90,6 +91,7 @@ def _read(
     reader = stack.enter_context(_opened(driver, source, position))
     _check_size(reader.frame, max_pixels)
     if not request.accept_zero_tail:
+        check_holes(source)
         _check_tail(reader)
     digest = _hash(source)
     if position is not None:  # planes and frames are known by it
