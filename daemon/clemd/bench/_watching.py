@@ -16,6 +16,7 @@ from clemd.errors import UsageError
 from ._machine import this_machine
 from ._table import Row, rows_table
 from ._watching_claims import measure_claimed
+from ._watching_mutated import measure_mutated
 from ._watching_play import measure_habits
 from ._watching_scans import measure_frozen, measure_known, measure_polled
 
@@ -60,7 +61,9 @@ def run_watching(
     with tempfile.TemporaryDirectory(prefix="clemd-bench-") as name:
         for part in wanted:
             _say(part)
-            wishes = _Wishes(Path(name).resolve() / part, trials, seed, data, jobs, rows)
+            wishes = _Wishes(
+                Path(name).resolve() / part, trials, seed, data, jobs, rows
+            )
             more, texts = _MEASURES[part](wishes)
             found += more
             tables += texts
@@ -125,9 +128,25 @@ def _polled(wishes: _Wishes) -> Measured:
 
 def _claimed(wishes: _Wishes) -> Measured:
     rows = measure_claimed(
-        wishes.folder, trials=min(MOST_CLAIMS, wishes.trials), seed=wishes.seed, say=_say
+        wishes.folder,
+        trials=min(MOST_CLAIMS, wishes.trials),
+        seed=wishes.seed,
+        say=_say,
     )
     return rows, []
+
+
+def _mutated(wishes: _Wishes) -> Measured:
+    rows, text = measure_mutated(
+        wishes.folder,
+        files=20 * wishes.trials,
+        seed=wishes.seed,
+        data=wishes.data,
+        jobs=wishes.jobs,
+        rows=wishes.rows,
+        say=_say,
+    )
+    return rows, [text]
 
 
 _MEASURES: dict[str, Callable[[_Wishes], Measured]] = {
@@ -136,6 +155,7 @@ _MEASURES: dict[str, Callable[[_Wishes], Measured]] = {
     "known": _known,
     "polled": _polled,
     "claimed": _claimed,
+    "mutated": _mutated,
 }
 
 

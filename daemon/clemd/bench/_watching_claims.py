@@ -56,9 +56,7 @@ def measure_claimed(folder: Path, *, trials: int, seed: int, say: Say) -> list[R
         mine = [key for key in written_s if key[0] == root.name and key in moments]
         queued = [moments[key][0] - written_s[key] for key in mine]
         kept = [moments[key][1] - written_s[key] for key in mine]
-        claimed = [
-            k - read_s.get(key, 0.0) for key, k in zip(mine, kept, strict=True)
-        ]
+        claimed = [k - read_s.get(key, 0.0) for key, k in zip(mine, kept, strict=True)]
         rows += _rows(root, queued, claimed, kept, trials)
     return rows
 

@@ -66,7 +66,10 @@ def measure_habits(
         name="em",
         settle_s=SETTLE_S / SCALE,
         poll_s=POLL_S / SCALE,
-        more={"incomplete_s": INCOMPLETE_S / SCALE, "sidecar_wait_s": SIDECAR_S / SCALE},
+        more={
+            "incomplete_s": INCOMPLETE_S / SCALE,
+            "sidecar_wait_s": SIDECAR_S / SCALE,
+        },
     )
     daemon = prepare(folder / "service", [root])
     stories = list(_stories(daemon.export("em"), trials, seed))

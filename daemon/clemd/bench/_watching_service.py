@@ -1,4 +1,4 @@
-"""A daemon that watches folders of the benchmark's choice, and what its database says."""
+"""A daemon that watches the folders of a benchmark, and what its database says."""
 
 from __future__ import annotations
 

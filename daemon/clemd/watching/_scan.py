@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from clemd.errors import TransientError
 
-from ._ignore import Ignore
+from ._ignore import Ignore, anchors_of
 from ._look import Look
 
 DEPTH_LIMIT = 32
@@ -143,6 +143,10 @@ def _descend(root_fd: int, folders: list[bytes]) -> int:
 def _walk_open(fd: int, prefix: bytes, ignore: Ignore, depth: int) -> Iterator[Entry]:
     """Walk the open folder `fd` and close it."""
     folders: list[bytes] = []
+    anchors = anchors_of(prefix)
+    if anchors is not None:
+        yield from _anchor_in(fd, prefix, anchors)
+        return
     try:
         with os.scandir(fd) as listing:
             for item in listing:
@@ -159,6 +163,22 @@ def _walk_open(fd: int, prefix: bytes, ignore: Ignore, depth: int) -> Iterator[E
                 yield _entry(_join(prefix, name), facts)
         for name in folders:
             yield from _walk_inner(fd, _join(prefix, name), name, ignore, depth + 1)
+    except OSError as failed:
+        yield _closed_folder(prefix, failed)
+    finally:
+        os.close(fd)
+
+
+def _anchor_in(fd: int, prefix: bytes, anchors: tuple[bytes, ...]) -> Iterator[Entry]:
+    """The file that stands for the open folder `fd`, which is closed."""
+    try:
+        for name in anchors:
+            try:
+                facts = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            except _GONE:
+                continue
+            yield _entry(_join(prefix, name), facts)
+            return
     except OSError as failed:
         yield _closed_folder(prefix, failed)
     finally:
