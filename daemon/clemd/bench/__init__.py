@@ -8,7 +8,15 @@ from pathlib import Path
 
 from clemd.errors import UsageError
 
-WHATS = ("heat", "pairing", "pipeline", "registration", "sessions", "train-verdict")
+WHATS = (
+    "heat",
+    "methods",
+    "pairing",
+    "pipeline",
+    "registration",
+    "sessions",
+    "train-verdict",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +45,7 @@ def run_bench(
     kills: int,
     as_json: bool,
     pixels: bool = False,
+    method: str = "",
     wishes: RegistrationWishes | None = None,
 ) -> int:
     """Run one benchmark and print its tables; the exit code of the command.
@@ -61,6 +70,10 @@ def run_bench(
         return _run_trials(
             what, wishes or RegistrationWishes(), trials, seed, data, as_json
         )
+    if what == "methods":
+        from ._methods import run_methods
+
+        return run_methods(method, trials=trials, seed=seed, data=data, as_json=as_json)
     if what == "heat":
         from ._heat import run_heat
 

@@ -414,7 +414,8 @@ def bench(
     what: Annotated[
         str,
         typer.Argument(
-            help="heat, pairing, pipeline, registration, sessions, train-verdict"
+            help="heat, methods, pairing, pipeline, registration, sessions, "
+            "train-verdict"
         ),
     ],
     trials: Annotated[
@@ -430,6 +431,9 @@ def bench(
     pixels: Annotated[
         bool, typer.Option(help="sessions: a real daemon on large images.")
     ] = False,
+    method: Annotated[
+        str, typer.Option(help="methods: mine,...; all of them if left out.")
+    ] = "",
     kills: Annotated[int, typer.Option(help="SIGKILLs of the kill test.")] = 100,
     tier: Annotated[
         str,
@@ -464,6 +468,7 @@ def bench(
         parts=parts,
         kills=kills,
         pixels=pixels,
+        method=method,
         as_json=as_json,
         wishes=RegistrationWishes(
             tiers=tier,

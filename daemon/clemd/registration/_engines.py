@@ -1,15 +1,19 @@
-"""The engines there are, by name."""
+"""The engines there are, by name; each is imported when it is asked for."""
 
 from __future__ import annotations
+
+import importlib
 
 import torch
 
 from clemd.errors import UsageError
 
 from ._engine import Engine
-from .multimodal import MultimodalEngine
 
-_ENGINES: dict[str, type[Engine]] = {"multimodal": MultimodalEngine}
+_ENGINES: dict[str, str] = {
+    "multimodal": "clemd.registration.multimodal:MultimodalEngine",
+}
+"""Name -> "module:class": nobody pays for what another engine imports."""
 
 
 def engine_named(name: str) -> Engine:
@@ -25,7 +29,9 @@ def engine_named(name: str) -> Engine:
             "",
             f"choose one of: auto, {', '.join(_ENGINES)}",
         )
-    return _ENGINES[chosen]()
+    module, _, kind = _ENGINES[chosen].partition(":")
+    made: Engine = getattr(importlib.import_module(module), kind)()
+    return made
 
 
 def resolve_device(name: str) -> str:

@@ -1,0 +1,64 @@
+"""`clemd bench methods`: every published method on the data it was made for.
+
+Each method has a module of its own under `clemd.bench.methods`, with a
+`run(trials, seed, data, as_json) -> int` that prints one table.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from clemd.errors import UsageError
+
+from ._trial import FIRST_REPORTING_SEED
+
+Run = Callable[[int, int, Path | None, bool], int]
+"""(trials, first seed, folder of real data, as JSON) -> exit code."""
+
+_METHODS: dict[str, str] = {}
+"""Name -> "module:function": nobody pays for what another method imports."""
+
+
+def run_methods(
+    method: str, *, trials: int, seed: int, data: Path | None, as_json: bool
+) -> int:
+    """Run one method, or all of them one after the other; the worst exit code.
+
+    Raises:
+        UsageError: no such method, a tuning seed, or one JSON object for several.
+    """
+    chosen = [name.strip() for name in method.split(",") if name.strip()] or [*_METHODS]
+    for name in chosen:
+        if name not in _METHODS:
+            raise UsageError(
+                "no such method",
+                f"--method {name}",
+                f"choose from {', '.join(_METHODS)}",
+            )
+    if seed < FIRST_REPORTING_SEED:
+        raise UsageError(
+            "tuning seeds are not reported",
+            f"--seed {seed}",
+            f"use {FIRST_REPORTING_SEED} or more",
+        )
+    if as_json and len(chosen) > 1:
+        raise UsageError(
+            "one JSON object holds one method",
+            "--json",
+            f"add --method, one of {', '.join(_METHODS)}",
+        )
+    worst = 0
+    for name in chosen:
+        if not as_json:
+            sys.stdout.write(f"## {name}\n\n")
+        worst = max(worst, _run_of(name)(trials, seed, data, as_json))
+    return worst
+
+
+def _run_of(name: str) -> Run:
+    module, _, function = _METHODS[name].partition(":")
+    found: Run = getattr(importlib.import_module(module), function)
+    return found

@@ -1,0 +1,1 @@
+"""One module per published method: its experiments, published figures beside ours."""
