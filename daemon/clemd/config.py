@@ -129,7 +129,7 @@ class PairingSettings(_Settings):
 class RegistrationSettings(_Settings):
     """How images are laid on each other."""
 
-    engine: Literal["auto", "multimodal"] = "auto"
+    engine: Literal["auto", "multimodal", "spatio-spectral"] = "auto"
     device: str = "auto"
     scale_tolerance: float = Field(default=0.10, ge=0.01, le=0.5)
     mirror: Literal["search", "yes", "no"] = "search"

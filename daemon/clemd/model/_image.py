@@ -34,3 +34,6 @@ class PreparedImage:
     """Channels used, for the report."""
     content_key: str = ""
     """Hash that names this content, for caches; empty = not cached."""
+    axis: tuple[float, ...] = ()
+    """Of a spectral image: one value per layer, ascending or descending (eV, 1/cm);
+    empty for all others."""

@@ -12,6 +12,7 @@ from ._engine import Engine
 
 _ENGINES: dict[str, str] = {
     "multimodal": "clemd.registration.multimodal:MultimodalEngine",
+    "spatio-spectral": "clemd.registration.spatio_spectral:SpatioSpectralEngine",
 }
 """Name -> "module:class": nobody pays for what another engine imports."""
 

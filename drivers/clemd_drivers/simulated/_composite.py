@@ -98,9 +98,9 @@ def _rough(
     by = max(1.0, sigma_px / 2)
     small = (int(shape[0] / by) + 2, int(shape[1] / by) + 2)
     noise = rng.standard_normal(small, dtype=np.float32)
-    noise = cv2.GaussianBlur(noise, (0, 0), sigma_px / by)
-    noise /= noise.std()
-    return np.asarray(cv2.resize(noise, shape[::-1], interpolation=cv2.INTER_CUBIC))
+    smooth = np.asarray(cv2.GaussianBlur(noise, (0, 0), sigma_px / by), np.float32)
+    smooth /= smooth.std()
+    return np.asarray(cv2.resize(smooth, shape[::-1], interpolation=cv2.INTER_CUBIC))
 
 
 def _glow(height: NDArray[np.float32]) -> NDArray[np.float32]:

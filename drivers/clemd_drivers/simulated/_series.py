@@ -57,7 +57,7 @@ class EnergySeries:
     @property
     def pixel_um(self) -> float:
         """As the file states it."""
-        return self.field_um / self.bands.shape[2]
+        return float(self.field_um / self.bands.shape[2])
 
     @property
     def energies_ev(self) -> NDArray[np.float64]:
@@ -65,9 +65,7 @@ class EnergySeries:
         return EV_PER_V * self.mirror_v + EV_AT_ZERO_V
 
 
-def em_to_lm(
-    em: EnergySeries, lm: EnergySeries, em_band: int, lm_band: int
-) -> Matrix:
+def em_to_lm(em: EnergySeries, lm: EnergySeries, em_band: int, lm_band: int) -> Matrix:
     """The truth between two bands: px of the one -> px of the other."""
     return compose(invert(lm.to_specimen[lm_band]), em.to_specimen[em_band])
 
@@ -106,14 +104,14 @@ def _scan(
     for band, pose in enumerate(poses):
         signal = np.tensordot(curves[:, band].astype(np.float32), still, 1)
         moved = compose(invert(middle), pose)  # px of this band -> px of the still one
-        signal = cv2.warpAffine(
+        drifted = cv2.warpAffine(
             signal,
             moved[:2],
             shape[::-1],
             flags=cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REFLECT,
         )
-        bands[band] = _detected(rng, signal, gain, offset)
+        bands[band] = _detected(rng, np.asarray(drifted), gain, offset)
     return EnergySeries(
         field_um=field_um,
         bands=bands,

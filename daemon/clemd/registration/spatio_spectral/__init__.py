@@ -1,0 +1,5 @@
+"""Energy series on energy series: SIFT with spectra, then every band at once."""
+
+from ._engine import SpatioSpectralEngine
+
+__all__ = ["SpatioSpectralEngine"]
