@@ -35,13 +35,27 @@ from clemd.model import (
     Frame,
     Matrix3,
     PosePrior,
+    PreparedImage,
     Registration,
     Timing,
     TransformModel,
     Verdict,
 )
 from clemd.pairing import metadata_ratio
-from clemd.preparing import prepare, structure_channels, working_px
+from clemd.preparing import (
+    prepare,
+    prepare_series,
+    structure_channels,
+    working_px,
+)
+from clemd.series import (
+    ALIGNED,
+    DEFAULT_LINE,
+    EnergyLine,
+    energies_ev,
+    shown_band,
+    write_aligned,
+)
 
 RATIO_WARNING = 0.01
 """Metadata and measurement may differ by this fraction before we say so."""
@@ -72,6 +86,11 @@ class Loaded:
         return cls(frame=frame, planes=planes)
 
     @property
+    def picture(self) -> NDArray[Any]:
+        """The plane that people look at; of a series the band of all electrons."""
+        return self.planes[shown_band(self.frame)]
+
+    @property
     def pixel_um(self) -> tuple[float, float] | None:
         """(x, y) pixel size as the metadata state it."""
         size = self.frame.pixel_size
@@ -100,6 +119,8 @@ class Request:
     """How much of the time limit is used up before the call (reading)."""
     memory_limit_bytes: float | None = None
     """Resident bytes of this process; None = no limit of ours."""
+    energy_line: EnergyLine = DEFAULT_LINE
+    """Of energy series: (eV per volt of the mirror, eV at zero volt)."""
 
     @property
     def asked(self) -> Asked:
@@ -147,12 +168,12 @@ def register_pair(
     hold = breathing_within(limits, breathe)
     ratio = request.pixel_ratio or metadata_ratio(em.frame, lm.frame)
     device = resolve_device(request.device)
-    engine = engine_named(request.engine)
+    engine = engine_named(_engine_for(request.engine, em, lm))
     hashes = (em.frame.content_sha256, lm.frame.content_sha256)
     try:
         _check_ratio(em, lm, ratio)
         limits.check_fits(_working_px(em, lm, ratio))
-        chosen, why = structure_channels(lm.frame.channels, lm.planes)
+        chosen, why = _structure(lm)
         hold("prepare")
         lm_image = prepare(
             [lm.planes[i] for i in chosen],
@@ -163,17 +184,23 @@ def register_pair(
         )
         hold("prepare")
         em_image = prepare(
-            em.planes[:3],
+            [em.picture] if em.frame.is_energy_series else em.planes[:3],
             merge=True,
             reduction=ratio,
             info_bar_rows=em.frame.info_bar_rows,
             content_key=em.frame.content_sha256,
         )
         hold("prepare")
+        given = em_image, lm_image
+        if getattr(engine, "wants_bands", False):
+            why = "every band of both series takes part"
+            given = (
+                _bands(em, request, ratio, hold),
+                _bands(lm, request, 1.0, hold),
+            )
         prepared = time.perf_counter()
         found = engine.register(
-            em_image,
-            lm_image,
+            *given,
             PosePrior(
                 pixel_size_ratio=ratio,
                 scale_tolerance=request.scale_tolerance,
@@ -222,6 +249,37 @@ def register_pair(
     )
 
 
+def _engine_for(name: str, em: Loaded, lm: Loaded) -> str:
+    """`auto` gives two energy series to the engine made for them."""
+    if name == "auto" and em.frame.is_energy_series and lm.frame.is_energy_series:
+        return "spatio-spectral"
+    return name
+
+
+def _structure(lm: Loaded) -> tuple[tuple[int, ...], str]:
+    """Channels that carry the structure, and why in words."""
+    if lm.frame.is_energy_series:
+        band = shown_band(lm.frame)
+        named = lm.frame.channels[band].name
+        return (band,), f"the band at {named} holds all electrons"
+    return structure_channels(lm.frame.channels, lm.planes)
+
+
+def _bands(
+    side: Loaded, request: Request, ratio: float | None, hold: Callable[[str], None]
+) -> PreparedImage:
+    """Every band as measured, with the energies that the profile's line gives it."""
+    prepared = prepare_series(
+        side.planes,
+        energies_ev(side.frame, request.energy_line),
+        reduction=ratio,
+        info_bar_rows=side.frame.info_bar_rows,
+        content_key=side.frame.content_sha256,
+    )
+    hold("prepare")
+    return prepared
+
+
 def _check_ratio(em: Loaded, lm: Loaded, ratio: float | None) -> None:
     """Refuse a ratio that leaves no common field to look at.
 
@@ -250,9 +308,13 @@ def _working_px(em: Loaded, lm: Loaded, ratio: float | None) -> int:
     """Px of all layers together once both images are prepared."""
     em_height, em_width = em.frame.shape
     lm_height, lm_width = lm.frame.shape
-    return working_px(em_height, em_width, ratio) + working_px(
-        lm_height, lm_width, 1.0
-    ) * len(lm.planes)
+    em_px = working_px(em_height, em_width, ratio)
+    lm_px = working_px(lm_height, lm_width, 1.0)
+    if em.frame.is_energy_series and lm.frame.is_energy_series:
+        # a band is held once or twice as float32, not with all that an image needs
+        bands = len(em.planes) * em_px + len(lm.planes) * lm_px
+        return em_px + lm_px + bands // 3
+    return em_px + lm_px * (1 if lm.frame.is_energy_series else len(lm.planes))
 
 
 def radius_in_um(radius: ErrorRadius | None, lm: Loaded) -> ErrorRadius | None:
@@ -288,6 +350,9 @@ def _warnings(
 
 def light_layers(lm: Loaded) -> list[LightLayer]:
     """The LM channels as exporting wants them."""
+    if lm.frame.is_energy_series:
+        channel = lm.frame.channels[shown_band(lm.frame)]
+        return [LightLayer(plane=lm.picture, name=channel.name, kind=channel.kind)]
     return [
         LightLayer(plane=plane, name=channel.name, kind=channel.kind)
         for plane, channel in zip(lm.planes, lm.frame.channels, strict=True)
@@ -320,7 +385,7 @@ def write_first_outputs(
     title = f"{context.em_name} on {context.lm_name}"
     write_preview(
         folder / "preview.png",
-        em.planes[0],
+        em.picture,
         layers,
         found,
         em_pixel_um=em.pixel_um,
@@ -339,17 +404,25 @@ def write_first_outputs(
 
 
 def write_more_outputs(
-    folder: Path, em: Loaded, lm: Loaded, found: Registration, context: PairContext
+    folder: Path,
+    em: Loaded,
+    lm: Loaded,
+    found: Registration,
+    context: PairContext,
+    line: EnergyLine = DEFAULT_LINE,
 ) -> dict[str, str]:
-    """What may come a little later: overlay, checkerboard, report."""
+    """What may come a little later: overlay, aligned series, checkerboard, report."""
     layers = light_layers(lm)
     outputs: dict[str, str] = {}
     if found.em_to_lm is not None and found.verdict is not Verdict.REJECTED:
-        write_overlay(folder / "overlay.ome.tif", em.planes[0], layers, found, context)
+        write_overlay(folder / "overlay.ome.tif", em.picture, layers, found, context)
         outputs["overlay"] = "overlay.ome.tif"
+        if em.frame.is_energy_series:
+            _write_aligned(folder / ALIGNED, em, lm, found, line)
+            outputs["aligned"] = ALIGNED
     write_checkerboard(
         folder / "checkerboard.png",
-        em.planes[0],
+        em.picture,
         layers,
         found,
         em_pixel_um=em.pixel_um,
@@ -367,6 +440,22 @@ def write_more_outputs(
     )
     outputs["report"] = "report.html"
     return outputs
+
+
+def _write_aligned(
+    path: Path, em: Loaded, lm: Loaded, found: Registration, line: EnergyLine
+) -> None:
+    """Every band on the map's pixels, the drift between them taken out."""
+    from clemd.registration.spatio_spectral import drift_of
+
+    energies = np.array(energies_ev(em.frame, line))
+    order = np.argsort(energies)
+    rows = em.frame.shape[0] - em.frame.info_bar_rows
+    bands = np.stack([np.asarray(em.planes[i][:rows], np.float32) for i in order])
+    stated = found.evidence.get("em_band_ev", float(energies.max()))
+    drift = drift_of(bands, int(np.abs(energies[order] - stated).argmin()))
+    del bands
+    write_aligned(path, (em.frame, em.planes), lm.frame, found, drift, line=line)
 
 
 def layer_name(sha256: str, channel: int) -> str:

@@ -177,7 +177,7 @@ def _pictures(state: Path, row: RegistrationRow, em: Frame, lm: Frame) -> Pictur
             f"use what was written with the result: {written}",
         ) from gone
     return Pictures(
-        em=em_image.planes[0],
+        em=em_image.picture,
         layers=tuple(pipeline.light_layers(lm_image)),
         info_bar_rows=em.info_bar_rows,
     )

@@ -3,6 +3,7 @@
 from ._channels import structure_channels
 from ._masks import content_mask
 from ._prepare import prepare, working_px
+from ._series import prepare_series
 from ._spots import Spot, find_spots
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "content_mask",
     "find_spots",
     "prepare",
+    "prepare_series",
     "structure_channels",
     "working_px",
 ]

@@ -55,11 +55,6 @@ class Coarse:
     pitch_lm_px: float
     """LM cube px per px of the grid it was found on."""
 
-    @property
-    def inlier_error_lm_px(self) -> float:
-        """Equation 10 in LM px: mean over the matches that made the pose."""
-        return self.vote.error_px * self.pitch_lm_px
-
 
 def look(
     bands: Bands,

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from clemd.errors import RegistrationRefusedError
-from clemd.geometry import compose, invert
+from clemd.geometry import apply, compose, corner_errors, invert
 from clemd.model import (
     FloatImage,
     Matrix,
@@ -53,6 +53,20 @@ class Laid:
     lm_drift: NDArray[np.float64]
     search_s: float
     refine_s: float
+
+    def inlier_error_lm_px(self) -> float:
+        """Equation 10 of the paper, by the final pose; mean, LM cube px.
+
+        Not an error against truth: the matches judged are those that made the pose.
+        """
+        found = self.coarse
+        rows = found.vote.inliers
+        em = found.em.features.points[found.matches.em[rows]]
+        lm = found.lm.features.points[found.matches.lm[rows]]
+        a = apply(invert(found.em.from_cube), em)
+        b = apply(invert(found.lm.from_cube), lm)
+        matrix = found.matrix if self.refined is None else self.refined.matrix
+        return float(np.linalg.norm(apply(matrix, a) - b, axis=1).mean())
 
     @property
     def model(self) -> TransformModel:
@@ -173,7 +187,7 @@ def _with_own_evidence(
         **answer.evidence,
         "matches": float(len(found.matches)),
         "inliers": float(len(found.vote.inliers)),
-        "inlier_error_lm_px": found.inlier_error_lm_px,
+        "inlier_error_lm_px": laid.inlier_error_lm_px(),
         "spectra_cosine": found.alike,
         "em_band_ev": float(cubes[0].energies_ev[found.em.band]),
         "lm_band_ev": float(cubes[1].energies_ev[found.lm.band]),
@@ -184,7 +198,7 @@ def _with_own_evidence(
     if fine is None:
         doubts.append("too little overlap to refine over all bands")
     else:
-        moved = np.abs(fine.matrix - found.matrix)[:2, 2].max()
+        moved = corner_errors(fine.matrix, found.matrix, cubes[0].shape).mean()
         evidence |= {
             "bands_apart_lm_px": fine.halves_px,
             "bands_noise_lm_px": fine.noise_px,
@@ -194,7 +208,7 @@ def _with_own_evidence(
             doubts.append(
                 f"odd and even bands put the image {fine.halves_px:.2f} LM px apart"
             )
-        if moved > MOVED_LM_PX + found.inlier_error_lm_px:
+        if moved > MOVED_LM_PX:
             doubts.append(f"all bands want a place {moved:.1f} LM px from the matches'")
     if found.alike < LEAST_ALIKE:
         doubts.append(
