@@ -18,7 +18,9 @@ from ._trial import FIRST_REPORTING_SEED
 Run = Callable[[int, int, Path | None, bool], int]
 """(trials, first seed, folder of real data, as JSON) -> exit code."""
 
-_METHODS: dict[str, str] = {}
+_METHODS: dict[str, str] = {
+    "spatio-spectral": "clemd.bench.methods._energy_series:run",
+}
 """Name -> "module:function": nobody pays for what another method imports."""
 
 

@@ -21,6 +21,8 @@ from clemd.model import Matrix
 from ._composite import Composite, draw_composite
 from ._emission import FILM, MATERIALS, passed
 
+SHADING = 0.15
+"""How much brighter one side of an image is than the other: detector and charge."""
 FIELDS_UM = (100.0, 75.0, 40.0, 30.0)
 """Widths, in the order in which they are taken."""
 SIZES = {"full": (1000, 1500), "small": (320, 480)}
@@ -29,7 +31,7 @@ BANDS = 49
 ENERGIES_EV = (-2.0, 8.2)
 EV_PER_V, EV_AT_ZERO_V = -0.4446, 6.0
 """How the simulated mirror bends electrons back: eV = V x slope + intercept."""
-ELECTRONS_PER_PX = 90.0
+ELECTRONS_PER_PX = 80.0
 """Detected per px and band from a material of yield 1 with the filter open."""
 DETECTOR_GREYS = 1.5
 """Deviation of the detector's own noise, of 255 greys."""
@@ -37,7 +39,7 @@ BEAM_PX = 0.75
 """Deviation of beam and pixel together, px of the image."""
 DRIFT_PX = 3.0
 """Way of a series from its first band to its last, px of the finest field."""
-FILM_PER_SCAN = 0.06
+FILM_PER_SCAN = 0.10
 """Film left by the largest field; smaller ones leave more, the dose being denser."""
 
 
@@ -95,6 +97,7 @@ def _scan(
     energies = np.linspace(*ENERGIES_EV, BANDS)
     poses = _poses(rng, field_um, shape, specimen.pitch_um)
     still = _still(specimen, film, poses[len(poses) // 2], shape)
+    still *= _shading(rng, shape)
     curves = _curves(rng, energies)
     full = float(np.quantile(np.tensordot(curves[:, -1], still, 1)[::4, ::4], 0.995))
     gain = rng.uniform(0.86, 0.98) * 235.0 / (full * ELECTRONS_PER_PX)
@@ -118,6 +121,12 @@ def _scan(
         mirror_v=np.round((energies - EV_AT_ZERO_V) / EV_PER_V, 4),
         to_specimen=tuple(poses),
     )
+
+
+def _shading(rng: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Slow change of brightness over an image, another in each."""
+    coarse = rng.uniform(1 - SHADING, 1 + SHADING, (3, 4)).astype(np.float32)
+    return np.asarray(cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_CUBIC))
 
 
 def _poses(

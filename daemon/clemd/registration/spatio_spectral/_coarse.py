@@ -1,6 +1,6 @@
 """The published procedure: from two series to the pose that their matches share.
 
-`published` runs it as printed, at full size. `coarse` runs it on a grid that is as
+`look` and `paired` are its steps as printed. `coarse` runs them on a grid that is as
 coarse as the EM series allows, where noise is lower and everything is quicker, and
 goes finer only where too few matches are found.
 """
@@ -25,7 +25,7 @@ EM_SIDES_PX = (450, 900, 1800)
 """EM widths that are tried, one after the other."""
 ENOUGH = 24
 """Matches that agree with the pose; with fewer a finer grid is asked."""
-MOST_FEATURES = 12_000
+MOST_FEATURES = 6_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,14 +105,6 @@ def paired(
         alike=float(spectra.mean()),
         pitch_lm_px=1 / math.sqrt(float(np.linalg.det(lm.from_cube[:2, :2]))),
     )
-
-
-def published(
-    em: Cube, lm: Cube, *, alike: float = ALIKE, by_tree: bool = True
-) -> Coarse | None:
-    """The procedure as printed: full size, nothing known of the scale, no drift."""
-    sides = [look(cube.bands, cube, cube.mask, np.eye(3)) for cube in (em, lm)]
-    return paired(*sides, scale=(1 / 6, 6.0), alike=alike, by_tree=by_tree)
 
 
 def coarse(em: Cube, lm: Cube, prior: PosePrior) -> Coarse | None:

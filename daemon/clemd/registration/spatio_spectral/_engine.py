@@ -185,6 +185,8 @@ def _with_own_evidence(
     fine, found = laid.refined, laid.coarse
     evidence = {
         **answer.evidence,
+        "em_features": float(len(found.em.features)),
+        "lm_features": float(len(found.lm.features)),
         "matches": float(len(found.matches)),
         "inliers": float(len(found.vote.inliers)),
         "inlier_error_lm_px": laid.inlier_error_lm_px(),

@@ -22,7 +22,7 @@ TURN_STEP_DEG, SCALE_STEP = 1.0, 0.015
 SHIFT_STEP_PX = 3.0
 LEAST_APART = 0.04
 """Two matches nearer than this share of the widest distance tell no angle."""
-NEAR_PX = (6.0, 3.0, 2.0)
+NEAR_PX = (6.0, 3.0, 1.2)
 """How near a match must be to the pose to be counted, one round after the other."""
 LEAST_INLIERS = 6
 
