@@ -7,6 +7,7 @@ set of defaults. `profiles/README.md` explains every key for operators.
 
 from __future__ import annotations
 
+import math
 import tomllib
 from enum import StrEnum
 from pathlib import Path
@@ -23,7 +24,7 @@ from pydantic import (
 )
 
 from clemd.errors import ProfileError
-from clemd.model import Side
+from clemd.model import CALIBRATIONS, DEFAULT_CALIBRATION, Side
 from clemd.name_patterns import parse_pattern
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -130,16 +131,39 @@ class PairingSettings(_Settings):
 class RegistrationSettings(_Settings):
     """How images are laid on each other."""
 
-    engine: Literal["auto", "multimodal", "mine", "global-gradient"] = "auto"
+    engine: Literal[
+        "auto", "multimodal", "mine", "spatio-spectral", "global-gradient"
+    ] = "auto"
     device: str = "auto"
     scale_tolerance: float = Field(default=0.10, ge=0.01, le=0.5)
     mirror: Literal["search", "yes", "no"] = "search"
     tolerance: float = Field(default=0.02, gt=0, le=0.2)
     """Largest error radius that may be accepted, as a fraction of the EM width."""
+    energy_from_mirror: str | tuple[float, float] = DEFAULT_CALIBRATION
+    """Of energy series: a published calibration, or (eV per volt, eV at zero volt)."""
     time_limit_s: Seconds = 300.0
     memory_limit_mb: int = Field(default=4096, ge=512)
     workers: int = Field(default=1, ge=1, le=16)
     threads: int | None = Field(default=None, ge=1, le=256)
+
+    @field_validator("energy_from_mirror")
+    @classmethod
+    def _usable(cls, value: str | tuple[float, float]) -> str | tuple[float, float]:
+        if isinstance(value, str):
+            if value not in CALIBRATIONS:
+                known = ", ".join(CALIBRATIONS)
+                raise ValueError(f"no such calibration: {known}, or two numbers")
+        elif not all(map(math.isfinite, value)) or value[0] == 0:
+            raise ValueError("eV per volt and eV at zero volt, the first not zero")
+        return value
+
+    @property
+    def energy_line(self) -> tuple[float, float]:
+        """(eV per volt, eV at zero volt)."""
+        if isinstance(self.energy_from_mirror, str):
+            known = CALIBRATIONS[self.energy_from_mirror]
+            return known.ev_per_v, known.ev_at_zero_v
+        return self.energy_from_mirror
 
 
 class SessionSettings(_Settings):

@@ -36,7 +36,7 @@ def register_cut_out(em: Loaded, parents: Iterable[Parent]) -> Registration | No
         known = parent.registration
         if known.em_to_lm is None or known.verdict is not Verdict.ACCEPTED:
             continue
-        at = cut_out_of(np.asarray(em.planes[0]), np.asarray(parent.image.planes[0]))
+        at = cut_out_of(np.asarray(em.picture), np.asarray(parent.image.picture))
         if at is None:
             continue
         matrix = compose(as_matrix(known.em_to_lm), translation(*at))

@@ -150,7 +150,7 @@ def _may_hold(em: Loaded, parent: Loaded, scale: float) -> bool:
 
 def _specimen(image: Loaded) -> NDArray[Any]:
     height = image.frame.shape[0] - image.frame.info_bar_rows
-    return np.asarray(image.planes[0][:height])
+    return np.asarray(image.picture[:height])
 
 
 def _around(
@@ -175,13 +175,13 @@ def _around(
             size,
             interpolation=cv2.INTER_AREA,
         )
-        for plane in parent.planes[:3]
+        for plane in _seen(parent)
         if min(size) > 0
     )
     frame = replace(
         parent.frame,
         shape=(size[1], size[0]),
-        channels=parent.frame.channels[:3],
+        channels=parent.frame.channels[: len(planes)],
         info_bar_rows=0,
         content_sha256=f"{parent.frame.content_sha256}:{x0},{y0},{x1},{y1},{b}",
     )
@@ -286,3 +286,8 @@ def _too_wide(
 
 
 __all__ = ["ENGINE", "register_nested"]
+
+
+def _seen(parent: Loaded) -> tuple[NDArray[Any], ...]:
+    """The planes that show the specimen: of an energy series, one."""
+    return (parent.picture,) if parent.frame.is_energy_series else parent.planes[:3]

@@ -46,8 +46,17 @@ from clemd.pairing import metadata_ratio, stated_place
 from clemd.preparing import (
     prepare,
     prepare_cube,
+    prepare_series,
     structure_channels,
     working_px,
+)
+from clemd.series import (
+    ALIGNED,
+    DEFAULT_LINE,
+    EnergyLine,
+    energies_ev,
+    shown_band,
+    write_aligned,
 )
 
 if TYPE_CHECKING:  # torch loads with it
@@ -93,10 +102,18 @@ class Loaded:
         return len(self.frame.spectral_axis) == len(self.planes) > 1
 
     @property
+    def is_spectral(self) -> bool:
+        """Are its channels bands, which no eye sees one by one?"""
+        return self.is_cube or self.frame.is_energy_series
+
+    @property
     def picture(self) -> NDArray[Any]:
-        """What is shown of it: its first channel; of a cube the sum of its bands."""
-        if not self.is_cube:
-            return self.planes[0]
+        """What people look at: the first channel; of a cube the sum of its bands.
+
+        Of an energy series it is the band of all electrons.
+        """
+        if self.frame.is_energy_series or not self.is_cube:
+            return self.planes[shown_band(self.frame)]
         total = np.zeros(self.frame.shape, np.float32)
         for band in self.planes:
             total += np.nan_to_num(band)
@@ -125,6 +142,8 @@ class Request:
     """How much of the time limit is used up before the call (reading)."""
     memory_limit_bytes: float | None = None
     """Resident bytes of this process; None = no limit of ours."""
+    energy_line: EnergyLine = DEFAULT_LINE
+    """Of energy series: (eV per volt of the mirror, eV at zero volt)."""
 
     @property
     def asked(self) -> Asked:
@@ -175,12 +194,12 @@ def register_pair(
     hold = breathing_within(limits, breathe)
     ratio = request.pixel_ratio or metadata_ratio(em.frame, lm.frame)
     device = resolve_device(request.device)
-    engine = engine_named(request.engine)
+    engine = engine_named(_engine_for(request.engine, em, lm))
     hashes = (em.frame.content_sha256, lm.frame.content_sha256)
     try:
         _check_ratio(em, lm, ratio)
         limits.check_fits(_working_px(em, lm, ratio))
-        chosen, why = structure_channels(lm.frame.channels, lm.planes)
+        chosen, why = _structure(lm)
         hold("prepare")
         lm_image = prepare(
             [lm.planes[i] for i in chosen],
@@ -193,10 +212,16 @@ def register_pair(
         spectral = isinstance(engine, SpectralEngine)
         em_image = _prepared_cube(em, ratio) if spectral else _prepared_em(em, ratio)
         hold("prepare")
+        given = em_image, lm_image
+        if getattr(engine, "wants_bands", False):
+            why = "every band of both series takes part"
+            given = (
+                _bands(em, request, ratio, hold),
+                _bands(lm, request, 1.0, hold),
+            )
         prepared = time.perf_counter()
         found = engine.register(
-            em_image,
-            lm_image,
+            *given,
             PosePrior(
                 pixel_size_ratio=ratio,
                 scale_tolerance=request.scale_tolerance,
@@ -251,7 +276,7 @@ def register_pair(
 def _prepared_em(em: Loaded, ratio: float | None) -> PreparedImage:
     """The EM image as one grey picture."""
     return prepare(
-        [em.picture] if em.is_cube else em.planes[:3],
+        [em.picture] if em.is_spectral else em.planes[:3],
         merge=True,
         reduction=ratio,
         info_bar_rows=em.frame.info_bar_rows,
@@ -267,6 +292,41 @@ def _prepared_cube(em: Loaded, ratio: float | None) -> PreparedImage:
         reduction=ratio,
         content_key=em.frame.content_sha256,
     )
+
+
+def _engine_for(name: str, em: Loaded, lm: Loaded) -> str:
+    """`auto` gives cubes to the engine made for them; all else to the default one."""
+    if name != "auto":
+        return name
+    if em.frame.is_energy_series and lm.frame.is_energy_series:
+        return "spatio-spectral"
+    if em.is_cube and not em.frame.is_energy_series:
+        return "global-gradient"
+    return "multimodal"
+
+
+def _structure(lm: Loaded) -> tuple[tuple[int, ...], str]:
+    """Channels that carry the structure, and why in words."""
+    if lm.frame.is_energy_series:
+        band = shown_band(lm.frame)
+        named = lm.frame.channels[band].name
+        return (band,), f"the band at {named} holds all electrons"
+    return structure_channels(lm.frame.channels, lm.planes)
+
+
+def _bands(
+    side: Loaded, request: Request, ratio: float | None, hold: Callable[[str], None]
+) -> PreparedImage:
+    """Every band as measured, with the energies that the profile's line gives it."""
+    prepared = prepare_series(
+        side.planes,
+        energies_ev(side.frame, request.energy_line),
+        reduction=ratio,
+        info_bar_rows=side.frame.info_bar_rows,
+        content_key=side.frame.content_sha256,
+    )
+    hold("prepare")
+    return prepared
 
 
 def _check_ratio(em: Loaded, lm: Loaded, ratio: float | None) -> None:
@@ -297,10 +357,15 @@ def _working_px(em: Loaded, lm: Loaded, ratio: float | None) -> int:
     """Px of all layers together once both images are prepared."""
     em_height, em_width = em.frame.shape
     lm_height, lm_width = lm.frame.shape
-    bands = len(em.planes) if em.is_cube else 1
-    return working_px(em_height, em_width, ratio) * bands + working_px(
-        lm_height, lm_width, 1.0
-    ) * len(lm.planes)
+    em_px = working_px(em_height, em_width, ratio)
+    lm_px = working_px(lm_height, lm_width, 1.0)
+    if em.frame.is_energy_series and lm.frame.is_energy_series:
+        # a band is held once or twice as float32, not with all that an image needs
+        bands = len(em.planes) * em_px + len(lm.planes) * lm_px
+        return em_px + lm_px + bands // 3
+    em_bands = len(em.planes) if em.is_cube else 1
+    lm_layers = 1 if lm.is_spectral else len(lm.planes)
+    return em_px * em_bands + lm_px * lm_layers
 
 
 def radius_in_um(radius: ErrorRadius | None, lm: Loaded) -> ErrorRadius | None:
@@ -336,6 +401,9 @@ def _warnings(
 
 def light_layers(lm: Loaded) -> list[LightLayer]:
     """The LM channels as exporting wants them."""
+    if lm.frame.is_energy_series:
+        channel = lm.frame.channels[shown_band(lm.frame)]
+        return [LightLayer(plane=lm.picture, name=channel.name, kind=channel.kind)]
     if lm.is_cube:
         return [
             LightLayer(plane=lm.picture, name="all bands", kind=ChannelKind.SPECTRAL)
@@ -391,14 +459,22 @@ def write_first_outputs(
 
 
 def write_more_outputs(
-    folder: Path, em: Loaded, lm: Loaded, found: Registration, context: PairContext
+    folder: Path,
+    em: Loaded,
+    lm: Loaded,
+    found: Registration,
+    context: PairContext,
+    line: EnergyLine = DEFAULT_LINE,
 ) -> dict[str, str]:
-    """What may come a little later: overlay, checkerboard, report."""
+    """What may come a little later: overlay, aligned series, checkerboard, report."""
     layers = light_layers(lm)
     outputs: dict[str, str] = {}
     if found.em_to_lm is not None and found.verdict is not Verdict.REJECTED:
         write_overlay(folder / "overlay.ome.tif", em.picture, layers, found, context)
         outputs["overlay"] = "overlay.ome.tif"
+        if em.frame.is_energy_series:
+            _write_aligned(folder / ALIGNED, em, lm, found, line)
+            outputs["aligned"] = ALIGNED
     write_checkerboard(
         folder / "checkerboard.png",
         em.picture,
@@ -419,6 +495,22 @@ def write_more_outputs(
     )
     outputs["report"] = "report.html"
     return outputs
+
+
+def _write_aligned(
+    path: Path, em: Loaded, lm: Loaded, found: Registration, line: EnergyLine
+) -> None:
+    """Every band on the map's pixels, the drift between them taken out."""
+    from clemd.registration.spatio_spectral import drift_of
+
+    energies = np.array(energies_ev(em.frame, line))
+    order = np.argsort(energies)
+    rows = em.frame.shape[0] - em.frame.info_bar_rows
+    bands = np.stack([np.asarray(em.planes[i][:rows], np.float32) for i in order])
+    stated = found.evidence.get("em_band_ev", float(energies.max()))
+    drift = drift_of(bands, int(np.abs(energies[order] - stated).argmin()))
+    del bands
+    write_aligned(path, (em.frame, em.planes), lm.frame, found, drift, line=line)
 
 
 def layer_name(sha256: str, channel: int) -> str:

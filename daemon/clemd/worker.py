@@ -197,7 +197,7 @@ def _export(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
     tell({"beat": "export"})
     return {
         "outputs": pipeline.write_more_outputs(
-            Path(task["folder"]), em, lm, found, context
+            Path(task["folder"]), em, lm, found, context, tuple(task["energy_line"])
         )
     }
 
@@ -208,6 +208,20 @@ def _layers(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
     tell({"beat": "layers"})
     pipeline.write_layers(Path(task["cache"]), _loaded(task, "image"))
     return {}
+
+
+def _spectrum(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
+    from clemd.series import spectrum_at
+
+    tell({"beat": "spectrum"})
+    image = _loaded(task, "image")
+    return spectrum_at(
+        image.frame,
+        image.planes,
+        tuple(task["px"]),
+        radius_px=task["radius_px"],
+        line=tuple(task["energy_line"]),
+    ).as_json()
 
 
 def _spots(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
@@ -257,6 +271,7 @@ TASKS: dict[str, Callable[[dict[str, Any], Tell], dict[str, Any]]] = {
     "layers": _layers,
     "known": _known,
     "spots": _spots,
+    "spectrum": _spectrum,
     "warm": _warm,
 }
 

@@ -10,7 +10,7 @@ from typing import Any
 from clemd.clicked import fit_points, points_of
 from clemd.errors import UsageError
 from clemd.jobs import Executor
-from clemd.model import Verdict, display_name, to_dict
+from clemd.model import MOST_SPECTRUM_RADIUS_PX, Verdict, display_name, to_dict
 from clemd.sessions import Session, Target, next_image, target
 from clemd.store import NoSuchRecordError
 
@@ -60,6 +60,7 @@ class Commands:
             "first": self._first,
             "thermal": self._thermal,
             "spots": self._spots,
+            "spectrum": self._spectrum,
             "advise": self._advise,
         }
 
@@ -267,6 +268,41 @@ class Commands:
             one |= _driven_if_known(session, one["lm_px"])
         return {"lm_frame_id": lm.id, **found}
 
+    async def _spectrum(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """What an energy series shows at a px; of either side."""
+        row = self._house.store.frame(_text(arguments, "frame_id"))
+        x, y = _lm_point(arguments.get("px"), "px")
+        radius = arguments.get("radius_px", 2)
+        if type(radius) is not int or not 0 <= radius <= MOST_SPECTRUM_RADIUS_PX:
+            raise UsageError(
+                "radius_px is not a number",
+                repr(radius),
+                f"use 0 to {MOST_SPECTRUM_RADIUS_PX}",
+            )
+        height, width = row.frame.shape
+        if not row.frame.is_energy_series:
+            raise UsageError("not an energy series", row.id, "choose another frame")
+        if not (0 <= round(x) < width and 0 <= round(y) < height):
+            raise UsageError(
+                "px is off the image", f"{x:g}, {y:g}", f"it is {width} x {height} px"
+            )
+        found = await self._worker.run(
+            {
+                "kind": "spectrum",
+                "cache": str(self._house.cache),
+                "image": {
+                    "frame": to_dict(row.frame),
+                    "planes": self._house.plane_names(row.frame),
+                },
+                "px": [x, y],
+                "radius_px": radius,
+                "energy_line": self._house.profile.registration.energy_line,
+            },
+            limit_s=SPOTS_LIMIT_S,
+            beat=lambda _stage: None,
+        )
+        return {"schema": "clemd.spectrum/1", "frame_id": row.id, "px": [x, y], **found}
+
     async def _advise(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Where one more EM image would shrink the error at open targets most."""
         session = _text(arguments, "session")
@@ -282,13 +318,13 @@ class Commands:
         return {"lm_px": list(place)} | _driven(drive)
 
 
-def _lm_point(point: Any) -> tuple[float, float]:
+def _lm_point(point: Any, name: str = "lm_px") -> tuple[float, float]:
     if (
         not isinstance(point, list)
         or len(point) != 2
         or not all(type(v) in (int, float) and math.isfinite(v) for v in point)
     ):
-        raise UsageError("lm_px is not a point", repr(point), "give [x, y] in px")
+        raise UsageError(f"{name} is not a point", repr(point), "give [x, y] in px")
     return float(point[0]), float(point[1])
 
 

@@ -381,7 +381,10 @@ class Registrar:
         folder = self._folder(em.session, row.id)
         answer = await self._executor.run(
             self._task("export", em, lm, folder, row.id)
-            | {"registration": to_dict(row.registration)},
+            | {
+                "registration": to_dict(row.registration),
+                "energy_line": house.profile.registration.energy_line,
+            },
             limit_s=EXPORT_LIMIT_S,
             beat=self._beat,
         )
@@ -483,5 +486,6 @@ def request_of(settings: RegistrationSettings) -> dict[str, Any]:
         "scale_tolerance": settings.scale_tolerance,
         "mirror": mirror,
         "tolerance": settings.tolerance,
+        "energy_line": settings.energy_line,
         "time_limit_s": settings.time_limit_s,
     }

@@ -276,6 +276,22 @@ def spots(
 
 
 @app.command()
+def spectrum(
+    file: Annotated[Path, typer.Argument(help="An energy series.")],
+    px: Annotated[str, typer.Option(help="Where: X,Y in px of the file.")],
+    radius: Annotated[
+        int, typer.Option(help="Px around it that are averaged.", min=0)
+    ] = 2,
+    profile: ProfileFile = None,
+    as_json: Json = False,
+) -> int:
+    """Show the spectrum at one place of an energy series."""
+    from ._spectrum import show_spectrum
+
+    return show_spectrum(file, px, radius_px=radius, profile=profile, as_json=as_json)
+
+
+@app.command()
 def advise(
     session: Annotated[str, typer.Option(help="Session to improve.")],
     lm: Annotated[list[str], typer.Option(help="An open target, LM px: X,Y; again.")],

@@ -1,6 +1,12 @@
 """Frozen facts that every part of clemd shares; no behaviour, no I/O."""
 
 from ._codec import display_name, from_json, to_dict, to_json
+from ._energy import (
+    CALIBRATIONS,
+    DEFAULT_CALIBRATION,
+    MOST_SPECTRUM_RADIUS_PX,
+    EnergyCalibration,
+)
 from ._frame import (
     Channel,
     ChannelKind,
@@ -28,10 +34,14 @@ from ._registration import (
 from ._thermal import ThermalReading, ThermalState
 
 __all__ = [
+    "CALIBRATIONS",
+    "DEFAULT_CALIBRATION",
+    "MOST_SPECTRUM_RADIUS_PX",
     "Asked",
     "BoolImage",
     "Channel",
     "ChannelKind",
+    "EnergyCalibration",
     "ErrorRadius",
     "FloatImage",
     "Frame",

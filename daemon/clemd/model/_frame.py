@@ -130,3 +130,12 @@ class Frame:
     def side(self) -> Side | None:
         """EM or LM, where the modality decides it."""
         return self.modality.side
+
+    @property
+    def is_energy_series(self) -> bool:
+        """Several bands of one field, each taken at a voltage or energy of its own."""
+        return (
+            self.modality is Modality.HYPERSPECTRAL
+            and len(self.channels) > 1
+            and self.spectral_unit in {"V", "eV"}
+        )

@@ -4,6 +4,7 @@ from ._channels import structure_channels
 from ._cube import prepare_cube
 from ._masks import content_mask
 from ._prepare import prepare, working_px
+from ._series import prepare_series
 from ._spots import Spot, find_spots
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "find_spots",
     "prepare",
     "prepare_cube",
+    "prepare_series",
     "structure_channels",
     "working_px",
 ]

@@ -15,6 +15,7 @@ _ENGINES: dict[str, str] = {
     "multimodal": "clemd.registration.multimodal:MultimodalEngine",
     "mine": "clemd.registration.mine:MineEngine",
     "global-gradient": "clemd.registration.global_gradient:GlobalGradientEngine",
+    "spatio-spectral": "clemd.registration.spatio_spectral:SpatioSpectralEngine",
 }
 """Name -> "module:class": nobody pays for what another engine imports."""
 

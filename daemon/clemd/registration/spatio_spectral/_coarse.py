@@ -1,0 +1,158 @@
+"""The published procedure: from two series to the pose that their matches share.
+
+`look` and `paired` are its steps as printed. `coarse` runs them on a grid that is as
+coarse as the EM series allows, where noise is lower and everything is quicker, and
+goes finer only where too few matches are found.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clemd.geometry import compose, invert, resizing
+from clemd.model import BoolImage, Matrix, PosePrior
+
+from ._cube import Bands, Cube, chosen_grey, entropies, shrunk, smoothed
+from ._features import Features, find_features
+from ._matching import ALIKE, Matches, cosines, match
+from ._voting import Vote, vote
+
+EM_SIDES_PX = (450, 900, 1800)
+"""EM widths that are tried, one after the other."""
+ENOUGH = 24
+"""Matches that agree with the pose; with fewer a finer grid is asked."""
+MOST_FEATURES = 6_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """One series as the procedure sees it."""
+
+    band: int
+    """Of maximum entropy."""
+    features: Features
+    from_cube: Matrix
+    grey: NDArray[np.uint8]
+    """The chosen band, smoothed, 8 bits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coarse:
+    """A pose by matches."""
+
+    matrix: Matrix
+    """EM cube px -> LM cube px."""
+    em: Seen
+    lm: Seen
+    matches: Matches
+    vote: Vote
+    alike: float
+    """Mean cosine between the spectra of the matches that agree."""
+    pitch_lm_px: float
+    """LM cube px per px of the grid it was found on."""
+
+
+def look(
+    bands: Bands,
+    cube: Cube,
+    mask: BoolImage,
+    from_cube: Matrix,
+    *,
+    most: int = 0,
+    band: int | None = None,
+) -> Seen:
+    """Smooth, choose the band, find its features; `band` is kept where it is given."""
+    smooth = smoothed(bands)
+    chosen = int(entropies(smooth, mask).argmax()) if band is None else band
+    grey = chosen_grey(smooth[chosen], mask)
+    return Seen(
+        band=chosen,
+        features=find_features(grey, smooth, cube.energies_ev, mask, most=most),
+        from_cube=from_cube,
+        grey=grey,
+    )
+
+
+def paired(
+    em: Seen,
+    lm: Seen,
+    *,
+    scale: tuple[float, float],
+    alike: float = ALIKE,
+    by_tree: bool = False,
+) -> Coarse | None:
+    """Match and vote; None where no pose gathers enough matches."""
+    matches = match(em.features, lm.features, alike=alike, by_tree=by_tree)
+    found = vote(
+        em.features.points[matches.em], lm.features.points[matches.lm], scale=scale
+    )
+    if found is None:
+        return None
+    spectra = cosines(
+        em.features.spectral[matches.em[found.inliers]],
+        lm.features.spectral[matches.lm[found.inliers]],
+    )
+    return Coarse(
+        matrix=compose(invert(lm.from_cube), found.matrix, em.from_cube),
+        em=em,
+        lm=lm,
+        matches=matches,
+        vote=found,
+        alike=float(spectra.mean()),
+        pitch_lm_px=1 / math.sqrt(float(np.linalg.det(lm.from_cube[:2, :2]))),
+    )
+
+
+def coarse(em: Cube, lm: Cube, prior: PosePrior) -> Coarse | None:
+    """The pose that most matches share, on the coarsest grid that settles it."""
+    best: Coarse | None = None
+    bands: tuple[int, int] | None = None
+    for side in EM_SIDES_PX:
+        em_scale, lm_scale, allowed = _scales(em, lm, prior, side)
+        seen = [
+            _looked(cube, by, None if bands is None else bands[index])
+            for index, (cube, by) in enumerate(((em, em_scale), (lm, lm_scale)))
+        ]
+        bands = (seen[0].band, seen[1].band)
+        found = paired(*seen, scale=allowed)
+        if found and (best is None or len(found.vote.inliers) > len(best.vote.inliers)):
+            best = found
+        if best and len(best.vote.inliers) >= ENOUGH:
+            break
+        if em_scale == 1.0 and lm_scale == 1.0:
+            break
+    return best
+
+
+def _scales(
+    em: Cube, lm: Cube, prior: PosePrior, em_side_px: int
+) -> tuple[float, float, tuple[float, float]]:
+    """How much smaller either cube is made, and the scale then left between them."""
+    if prior.pixel_size_ratio is None:
+        shrink = min(1.0, em_side_px / max(em.shape))
+        return shrink, min(1.0, 2 * shrink), (1 / 6, 6.0)
+    em_bin = 1 / math.sqrt(abs(float(np.linalg.det(em.from_full[:2, :2]))))
+    lm_bin = 1 / math.sqrt(abs(float(np.linalg.det(lm.from_full[:2, :2]))))
+    scale = em_bin / (lm_bin * prior.pixel_size_ratio)  # LM cube px per EM cube px
+    lm_scale = min(1.0, em_side_px / (scale * max(em.shape)))
+    em_scale = min(1.0, scale * lm_scale)
+    left = scale * lm_scale / em_scale
+    room = 1 + prior.scale_tolerance + 0.02
+    return em_scale, lm_scale, (left / room, left * room)
+
+
+def _looked(cube: Cube, scale: float, band: int | None) -> Seen:
+    if scale == 1.0:
+        return look(
+            cube.bands, cube, cube.mask, np.eye(3), most=MOST_FEATURES, band=band
+        )
+    height, width = cube.shape
+    size = max(16, round(width * scale)), max(16, round(height * scale))
+    small = np.stack([shrunk(band, size) for band in cube.bands])
+    mask = shrunk(cube.mask.astype(np.float32), size) > 0.99
+    grid = resizing(cube.shape, (size[1], size[0]))
+    return look(small, cube, mask, grid, most=MOST_FEATURES, band=band)
