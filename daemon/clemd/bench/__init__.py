@@ -17,6 +17,7 @@ WHATS = (
     "registration",
     "sessions",
     "train-verdict",
+    "troubles",
     "watching",
 )
 
@@ -81,6 +82,10 @@ def run_bench(
         from ._methods import run_methods
 
         return run_methods(method, trials=trials, seed=seed, data=data, as_json=as_json)
+    if what == "troubles":
+        from ._troubles import run_troubles
+
+        return run_troubles(trials, seed, as_json=as_json)
     if what == "heat":
         from ._heat import run_heat
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,7 +25,13 @@ from clemd.errors import RegistrationRefusedError, WrongResultError
 from clemd.geometry import as_matrix, corner_errors
 from clemd.model import PosePrior, PreparedImage, Registration, Verdict
 from clemd.preparing import prepare
-from clemd.registration import EngineContext, engine_named, noting, recheck
+from clemd.registration import (
+    EngineContext,
+    engine_named,
+    noting,
+    recheck,
+    use_threads,
+)
 
 from . import _specimens
 from ._fault_kinds import KINDS, Past
@@ -35,6 +42,8 @@ MOVED_LM_PX = 0.1
 """A fault that moves the matrix by more has done something."""
 NONE = "none"
 """No fault at all."""
+CHILD_S = 600
+"""A registration that hangs is killed, as a worker would be."""
 STAYS = 0.25
 """Share of faults that stay from then on."""
 _UNKNOWN: dict[str, Any] = {
@@ -162,6 +171,7 @@ class _Forking:
         process = os.fork()
         if process == 0:
             os.close(told)
+            signal.alarm(CHILD_S)
             self.child = _Child(tell, here, name, kind, seed, stays=stays)
             return broken
         os.close(tell)
@@ -206,6 +216,7 @@ def faults_of(pair: Pair, count: int) -> Iterator[Outcome]:
 
     Fewer where a kind cannot be; none where the pair is not accepted without a fault.
     """
+    use_threads(1)  # a fork takes no threads along
     counter = _Counter()
     told, clean = _ended(pair, counter)
     yield Outcome(

@@ -439,7 +439,7 @@ def bench(
         str,
         typer.Argument(
             help="faults, heat, methods, pairing, pipeline, registration, sessions, "
-            "train-verdict, watching"
+            "train-verdict, troubles, watching"
         ),
     ],
     trials: Annotated[
