@@ -39,6 +39,7 @@ PUBLISHED_ARMS = {
     ("HSI-KAZE", (100, 40)): "20 matches, 0.46 px, NCC 0.61, 19.5 s",
 }
 """Tables III and IV."""
+FIELDS_UM = (100.0, 75.0, 40.0, 30.0)
 WRONG_PX = 5.0
 """An arm further off than this has not registered the pair."""
 
@@ -88,11 +89,16 @@ def run(trials: int, seed: int, data: Path | None, as_json: bool) -> int:
 
 
 def measure(
-    seed: int, *, size: str = "full", arms: Sequence[str] = tuple(ARMS)
+    seed: int,
+    *,
+    size: str = "full",
+    arms: Sequence[str] = tuple(ARMS),
+    fields_um: tuple[float, ...] = FIELDS_UM,
 ) -> Iterator[Row]:
     """Every pair of one specimen under every arm."""
     made = simulator()
-    sides = [Side(series) for series in made.render_series(seed, size=size)]
+    taken = made.render_series(seed, size=size, fields_um=fields_um)
+    sides = [Side(series) for series in taken]
     for lm, em in combinations(sides, 2):
         pair = (round(lm.series.field_um), round(em.series.field_um))
         for arm in arms:
