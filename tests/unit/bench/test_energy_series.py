@@ -41,11 +41,11 @@ def test_measures_fall_where_the_matrix_is_wrong(rows: list[Row]) -> None:
     """A measure that stays would measure nothing."""
     made = simulator()
     lm, em = made.render_series(12, size="small", fields_um=(100.0, 40.0))
-    truth = made.em_to_lm(em, lm, -1, -1)
+    truth = made.em_to_lm(em, lm, 48, 48)
     off = truth.copy()
     off[0, 2] += 6.0
-    right = agreement(em, lm, -1, -1, truth, truth)
-    wrong = agreement(em, lm, -1, -1, off, truth)
+    right = agreement(em, lm, 48, 48, truth, truth)
+    wrong = agreement(em, lm, 48, 48, off, truth)
 
     assert right.held_out_lm_px == pytest.approx(0.0, abs=1e-9)
     assert wrong.held_out_lm_px == pytest.approx(6.0)
