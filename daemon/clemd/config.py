@@ -130,7 +130,9 @@ class PairingSettings(_Settings):
 class RegistrationSettings(_Settings):
     """How images are laid on each other."""
 
-    engine: Literal["auto", "multimodal", "spatio-spectral"] = "auto"
+    engine: Literal[
+        "auto", "multimodal", "mine", "spatio-spectral", "global-gradient"
+    ] = "auto"
     device: str = "auto"
     scale_tolerance: float = Field(default=0.10, ge=0.01, le=0.5)
     mirror: Literal["search", "yes", "no"] = "search"

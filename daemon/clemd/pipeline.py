@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ from clemd.exporting import (
 )
 from clemd.model import (
     Asked,
+    ChannelKind,
     ErrorRadius,
     Frame,
     Matrix3,
@@ -41,9 +42,10 @@ from clemd.model import (
     TransformModel,
     Verdict,
 )
-from clemd.pairing import metadata_ratio
+from clemd.pairing import metadata_ratio, stated_place
 from clemd.preparing import (
     prepare,
+    prepare_cube,
     prepare_series,
     structure_channels,
     working_px,
@@ -56,6 +58,9 @@ from clemd.series import (
     shown_band,
     write_aligned,
 )
+
+if TYPE_CHECKING:  # torch loads with it
+    from clemd.registration import Checkpoints
 
 RATIO_WARNING = 0.01
 """Metadata and measurement may differ by this fraction before we say so."""
@@ -86,15 +91,28 @@ class Loaded:
         return cls(frame=frame, planes=planes)
 
     @property
-    def picture(self) -> NDArray[Any]:
-        """The plane that people look at; of a series the band of all electrons."""
-        return self.planes[shown_band(self.frame)]
-
-    @property
     def pixel_um(self) -> tuple[float, float] | None:
         """(x, y) pixel size as the metadata state it."""
         size = self.frame.pixel_size
         return None if size is None else (size.x_um, size.y_um)
+
+    @property
+    def is_cube(self) -> bool:
+        """Is there a spectrum in each point?"""
+        return len(self.frame.spectral_axis) == len(self.planes) > 1
+
+    @property
+    def picture(self) -> NDArray[Any]:
+        """What is shown of it: its first channel; of a cube the sum of its bands.
+
+        Of an energy series the band that holds all electrons.
+        """
+        if self.frame.is_energy_series or not self.is_cube:
+            return self.planes[shown_band(self.frame)]
+        total = np.zeros(self.frame.shape, np.float32)
+        for band in self.planes:
+            total += np.nan_to_num(band)
+        return total
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,9 +158,11 @@ def register_pair(
     request: Request,
     *,
     breathe: Callable[[str], None] = lambda _stage: None,
+    checkpoints: Checkpoints | None = None,
 ) -> Registration:
     """Lay one EM image on one LM map.
 
+    An engine that takes minutes leaves its state in `checkpoints` and goes on from it.
     A pair that cannot be registered comes back `rejected` with the reason.
 
     Raises:
@@ -153,6 +173,7 @@ def register_pair(
     from clemd.registration import (
         EngineContext,
         Limits,
+        SpectralEngine,
         breathing_within,
         engine_named,
         recheck,
@@ -183,13 +204,8 @@ def register_pair(
             content_key=lm.frame.content_sha256,
         )
         hold("prepare")
-        em_image = prepare(
-            [em.picture] if em.frame.is_energy_series else em.planes[:3],
-            merge=True,
-            reduction=ratio,
-            info_bar_rows=em.frame.info_bar_rows,
-            content_key=em.frame.content_sha256,
-        )
+        spectral = isinstance(engine, SpectralEngine)
+        em_image = _prepared_cube(em, ratio) if spectral else _prepared_em(em, ratio)
         hold("prepare")
         given = em_image, lm_image
         if getattr(engine, "wants_bands", False):
@@ -205,7 +221,7 @@ def register_pair(
                 pixel_size_ratio=ratio,
                 scale_tolerance=request.scale_tolerance,
                 mirror=request.mirror,
-                expected=request.expected,
+                expected=request.expected or stated_place(em.frame, lm.frame),
                 only_expected=request.only_expected,
             ),
             EngineContext(
@@ -214,8 +230,11 @@ def register_pair(
                 tolerance=request.tolerance,
                 time_limit_s=request.time_limit_s,
                 breathe=hold,
+                checkpoints=checkpoints,
             ),
         )
+        if isinstance(engine, SpectralEngine):
+            em_image = engine.as_seen(em_image)
         found = recheck(em_image, lm_image, found)
     except RegistrationRefusedError as refused:
         return Registration(
@@ -280,6 +299,27 @@ def _bands(
     return prepared
 
 
+def _prepared_em(em: Loaded, ratio: float | None) -> PreparedImage:
+    """The EM image as one grey picture."""
+    return prepare(
+        [em.picture] if em.is_cube else em.planes[:3],
+        merge=True,
+        reduction=ratio,
+        info_bar_rows=em.frame.info_bar_rows,
+        content_key=em.frame.content_sha256,
+    )
+
+
+def _prepared_cube(em: Loaded, ratio: float | None) -> PreparedImage:
+    """The EM image as bands, whatever it says of itself: the engine checks it."""
+    return prepare_cube(
+        em.planes,
+        em.frame.spectral_axis,
+        reduction=ratio,
+        content_key=em.frame.content_sha256,
+    )
+
+
 def _check_ratio(em: Loaded, lm: Loaded, ratio: float | None) -> None:
     """Refuse a ratio that leaves no common field to look at.
 
@@ -314,7 +354,8 @@ def _working_px(em: Loaded, lm: Loaded, ratio: float | None) -> int:
         # a band is held once or twice as float32, not with all that an image needs
         bands = len(em.planes) * em_px + len(lm.planes) * lm_px
         return em_px + lm_px + bands // 3
-    return em_px + lm_px * (1 if lm.frame.is_energy_series else len(lm.planes))
+    bands = len(em.planes) if em.is_cube else 1
+    return em_px * bands + lm_px * (1 if lm.is_cube else len(lm.planes))
 
 
 def radius_in_um(radius: ErrorRadius | None, lm: Loaded) -> ErrorRadius | None:
@@ -353,6 +394,10 @@ def light_layers(lm: Loaded) -> list[LightLayer]:
     if lm.frame.is_energy_series:
         channel = lm.frame.channels[shown_band(lm.frame)]
         return [LightLayer(plane=lm.picture, name=channel.name, kind=channel.kind)]
+    if lm.is_cube:
+        return [
+            LightLayer(plane=lm.picture, name="all bands", kind=ChannelKind.SPECTRAL)
+        ]
     return [
         LightLayer(plane=plane, name=channel.name, kind=channel.kind)
         for plane, channel in zip(lm.planes, lm.frame.channels, strict=True)
@@ -465,7 +510,8 @@ def layer_name(sha256: str, channel: int) -> str:
 
 def write_layers(cache: Path, image: Loaded) -> None:
     """The page's pictures of every channel, where they are not there yet."""
-    for channel, plane in enumerate(image.planes):
+    planes = [image.picture] if image.is_cube else image.planes
+    for channel, plane in enumerate(planes):
         path = cache / layer_name(image.frame.content_sha256, channel)
         if path.exists():
             continue

@@ -158,6 +158,7 @@ def _placed(
 ) -> Registration:
     """By hand, out of or within an earlier image, or by a search of its own."""
     from clemd import pipeline
+    from clemd.checkpoints import FolderCheckpoints
     from clemd.cutting import register_cut_out
     from clemd.nesting import register_nested
 
@@ -170,7 +171,13 @@ def _placed(
     return (
         register_cut_out(em, _parents(task, "parents"))
         or register_nested(em, _parents(task, "hosts"), request, breathe=breathe)
-        or pipeline.register_pair(em, lm, request, breathe=breathe)
+        or pipeline.register_pair(
+            em,
+            lm,
+            request,
+            breathe=breathe,
+            checkpoints=FolderCheckpoints(Path(task["cache"]) / "checkpoints"),
+        )
     )
 
 

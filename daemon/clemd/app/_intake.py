@@ -16,7 +16,7 @@ from clemd.errors import (
 )
 from clemd.jobs import Lease
 from clemd.messages import FrameMessage
-from clemd.model import Frame, Side, display_name
+from clemd.model import Frame, Modality, Side, display_name
 from clemd.reading import ReadResult, to_contract
 from clemd.store import FileRow, StoreDamagedError
 
@@ -172,7 +172,7 @@ class Intake:
         self._incomplete_since.pop((row.id, row.revision), None)
         if self._drop_if_gone(lease, row):
             return
-        sided = [(root.side or result.frame.side, result.frame) for result in results]
+        sided = _sided(root, [result.frame for result in results])
         if all(side is None for side, _ in sided):
             self._refuse(
                 lease,
@@ -224,3 +224,21 @@ class Intake:
             session=session,
         )
         self._matching.came(frame_id)
+
+
+def _sided(root: RootSettings, frames: list[Frame]) -> list[tuple[Side | None, Frame]]:
+    """Each image of one file with its side.
+
+    The folder decides. Only a file that holds images of several instruments (a
+    spectral map, and the camera image that it was planned on) knows better.
+    """
+    if len({frame.modality for frame in frames}) == 1:
+        return [(root.side or frame.side, frame) for frame in frames]
+    return [
+        (
+            frame.side
+            or (Side.EM if frame.modality is Modality.HYPERSPECTRAL else root.side),
+            frame,
+        )
+        for frame in frames
+    ]

@@ -20,6 +20,7 @@ Run = Callable[[int, int, Path | None, bool], int]
 
 _METHODS: dict[str, str] = {
     "spatio-spectral": "clemd.bench.methods._energy_series:run",
+    "global-gradient": "clemd.bench.methods._global_gradient:run",
 }
 """Name -> "module:function": nobody pays for what another method imports."""
 

@@ -13,6 +13,9 @@ from clemd.supervising import configure_logging
 
 from ._reading import read_files
 
+MOST_NAMED = 12
+"""Channels that are named one by one."""
+
 
 def inspect_file(
     file: Path,
@@ -54,8 +57,7 @@ def _in_words(file: Path, facts: dict[str, Any]) -> str:
             else ""
         ),
         "  pixel size  " + (f"{size[0]:.6g} x {size[1]:.6g} µm" if size else "unknown"),
-        "  channels    "
-        + ", ".join(f"{c['name']} ({c['kind']})" for c in facts["channels"]),
+        "  channels    " + _channels(facts["channels"]),
         f"  acquired    {facts['acquired_at'] or 'unknown'}",
         f"  instrument  {facts['instrument'] or 'unknown'}",
     ]
@@ -64,3 +66,11 @@ def _in_words(file: Path, facts: dict[str, Any]) -> str:
         lines.append(f"  stage       {shown}")
     lines += [f"  warning     {w}" for w in facts["warnings"]]
     return "\n".join(lines) + "\n"
+
+
+def _channels(channels: list[dict[str, Any]]) -> str:
+    """All of them, or of a spectrum the first, the last and how many."""
+    said = [f"{c['name']} ({c['kind']})" for c in channels]
+    if len(said) <= MOST_NAMED:
+        return ", ".join(said)
+    return f"{len(said)}: {said[0]}, {said[1]} ... {said[-1]}"

@@ -98,6 +98,12 @@ def register(
         typer.Option(help="LM pixel size / EM pixel size; may be 10 % wrong."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda:0 ...")] = "auto",
+    em_scene: Annotated[
+        int | None, typer.Option(help="Which image of a file of several, from 1.")
+    ] = None,
+    lm_scene: Annotated[
+        int | None, typer.Option(help="The same of the LM file; may be the EM file.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Write pictures and files.")] = None,
     tolerance: Annotated[
         float, typer.Option(help="Largest error accepted, fraction of the EM width.")
@@ -132,6 +138,8 @@ def register(
             time_limit_s=time_limit,
             memory_limit_gb=memory_limit,
             points=tuple(point or ()),
+            em_scene=em_scene,
+            lm_scene=lm_scene,
         ),
         out=out,
         as_json=as_json,

@@ -13,6 +13,7 @@ from pathlib import Path
 from clemd.clicked import Points, points_of
 from clemd.errors import UsageError
 from clemd.model import Registration, Verdict
+from clemd.reading import ReadResult
 from clemd.supervising import configure_logging
 
 from ._reading import read_files
@@ -32,6 +33,9 @@ class Wishes:
     memory_limit_gb: float | None = None
     points: tuple[str, ...] = ()
     """As typed: `EX,EY,LX,LY`; none = the pose is searched."""
+    em_scene: int | None = None
+    """Which image of its file, from one; None = what stands for the file."""
+    lm_scene: int | None = None
 
     def check(self) -> None:
         """Refuse what is out of range.
@@ -43,6 +47,11 @@ class Wishes:
         _check("tolerance", "--tolerance", self.tolerance, 1e-6, 0.2)
         _check("time limit", "--time-limit", self.time_limit_s, 0.1, 86_400)
         _check("memory limit", "--memory-limit", self.memory_limit_gb, 0.1, 4096)
+        for name, scene in (
+            ("--em-scene", self.em_scene),
+            ("--lm-scene", self.lm_scene),
+        ):
+            _check("scene", name, scene, 1, 1e6)
         self.clicked()
 
     def clicked(self) -> Points:
@@ -110,7 +119,7 @@ def _register(
 ) -> tuple[Registration, float | None]:
     """The registration, and the pixel-size ratio that the files' metadata state."""
     started = time.perf_counter()
-    em_read, lm_read = read_files([em, lm], cache)
+    em_read, lm_read = _both(em, lm, cache, wishes)
     read_s = time.perf_counter() - started
     from clemd import pipeline
 
@@ -150,6 +159,14 @@ def _register(
         pipeline.write_first_outputs(out, em_image, lm_image, found, context)
         pipeline.write_more_outputs(out, em_image, lm_image, found, context)
     return found, context.metadata_ratio
+
+
+def _both(em: Path, lm: Path, cache: Path, wishes: Wishes) -> list[ReadResult]:
+    """Both images; two of one file where scenes say so."""
+    if wishes.em_scene is None and wishes.lm_scene is None:
+        return read_files([em, lm], cache)
+    scenes = (em, wishes.em_scene), (lm, wishes.lm_scene)
+    return [read_files([file], cache, scene=scene)[0] for file, scene in scenes]
 
 
 def _in_words(found: Registration, stated: float | None) -> str:

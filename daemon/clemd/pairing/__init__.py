@@ -6,6 +6,7 @@ from ._clues import StageShare, metadata_ratio
 from ._deciding import decide
 from ._decision import Decision, State
 from ._doubting import Tried
+from ._stated import stated_place
 
 __all__ = [
     "UNKNOWN",
@@ -21,5 +22,6 @@ __all__ = [
     "name_fields",
     "session_of",
     "several_specimens",
+    "stated_place",
     "weighed",
 ]

@@ -1,6 +1,7 @@
 """Choose channels, mask what is not specimen, bring both images to one resolution."""
 
 from ._channels import structure_channels
+from ._cube import prepare_cube
 from ._masks import content_mask
 from ._prepare import prepare, working_px
 from ._series import prepare_series
@@ -11,6 +12,7 @@ __all__ = [
     "content_mask",
     "find_spots",
     "prepare",
+    "prepare_cube",
     "prepare_series",
     "structure_channels",
     "working_px",

@@ -8,22 +8,25 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
 
-from ._engine import Engine, EngineContext
+from ._engine import Checkpoints, Engine, EngineContext
 from ._engines import engine_named, resolve_device
 from ._known import check_known_answer
 from ._limits import Limits, breathing_within
 from ._nesting import Nested, find_nested
 from ._rechecking import recheck
+from ._spectral import SpectralEngine
 
 # The work is hundreds of small steps. Two threads that wait for each other at every one
 # took 1.5 times as long as one thread (decision 7).
 torch.set_num_threads(int(os.environ.get("CLEMD_THREADS", "1")))
 
 __all__ = [
+    "Checkpoints",
     "Engine",
     "EngineContext",
     "Limits",
     "Nested",
+    "SpectralEngine",
     "breathing_within",
     "check_known_answer",
     "engine_named",

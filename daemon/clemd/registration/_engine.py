@@ -9,6 +9,22 @@ from typing import Protocol
 from clemd.model import PosePrior, PreparedImage, Registration
 
 
+class Checkpoints(Protocol):
+    """Where an engine that takes minutes leaves how far it has come."""
+
+    def load(self, key: str) -> bytes | None:
+        """What was left under `key`; None if nothing, or nothing whole."""
+        ...
+
+    def save(self, key: str, state: bytes) -> None:
+        """Leave `state`; what was there is replaced at once or not at all."""
+        ...
+
+    def drop(self, key: str) -> None:
+        """The work is done: nothing is left under `key`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineContext:
     """What an engine is given beside the images."""
@@ -22,6 +38,8 @@ class EngineContext:
     breathe: Callable[[str], None] = field(default=lambda _stage: None)
     """Called at every breathing point with the stage's name; may block (heat) or
     raise (stop)."""
+    checkpoints: Checkpoints | None = None
+    """None: an engine that is stopped begins anew."""
 
 
 class Engine(Protocol):

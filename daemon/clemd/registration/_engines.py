@@ -12,7 +12,9 @@ from ._engine import Engine
 
 _ENGINES: dict[str, str] = {
     "multimodal": "clemd.registration.multimodal:MultimodalEngine",
+    "mine": "clemd.registration.mine:MineEngine",
     "spatio-spectral": "clemd.registration.spatio_spectral:SpatioSpectralEngine",
+    "global-gradient": "clemd.registration.global_gradient:GlobalGradientEngine",
 }
 """Name -> "module:class": nobody pays for what another engine imports."""
 

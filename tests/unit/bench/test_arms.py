@@ -11,9 +11,14 @@ import numpy as np
 import pytest
 
 from clemd.bench.arms import ARMS, arm_named
-from clemd.bench.arms._mine import TFUDL_ITERATIONS, DrmimeArm, TfudlArm
-from clemd.bench.arms._neural import Climb, Rates
-from clemd.bench.arms._pyramid import levels_of
+from clemd.bench.arms._mine import (
+    DRMIME_RATES,
+    TFUDL_ITERATIONS,
+    DrmimeArm,
+    TfudlArm,
+    equal_frames,
+    published_climb,
+)
 from clemd.errors import UsageError
 from clemd.geometry import corner_errors, similarity
 from clemd.model import Matrix
@@ -123,11 +128,10 @@ def test_drmime_runs_its_published_iterations() -> None:
 def test_a_climb_repeats_itself_and_leaves_the_callers_draws_alone() -> None:
     """A trial is its seed and nothing else."""
     pair = made_pair(em_px=48)
-    levels = levels_of(pair.em, pair.em)
-    rates = Rates(network=1e-3, pose=5e-3, finest=1e-4)
+    frames = equal_frames(pair.em, pair.em, 1.0, 48)
     found = []
     for _ in range(2):
-        climb = Climb(levels, rates, seed=7)
+        climb = published_climb(frames, DRMIME_RATES, seed=7)
         climb.step()
         climb.step()
         found.append(climb.matrix())

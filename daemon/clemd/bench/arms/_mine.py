@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from clemd.geometry import compose, invert, resizing, similarity
+from clemd.geometry import compose, invert, similarity
 from clemd.model import Matrix
 
 from ._arm import ArmResult, Image
 from ._start import middle, opencv_threads, ratio_or_equal_fields, resized
 
+if TYPE_CHECKING:  # torch loads for those who run an arm that needs it
+    from clemd.registration.mine import Climb, Estimate, Sampling
+
 DRMIME_ITERATIONS = 500
 DRMIME_LONGEST_PX = 256
 TFUDL_ITERATIONS = 87_000
+DRMIME_RATES = (1e-3, 5e-3, 1e-4)
+TFUDL_RATES = (1e-5, 5e-4, 1e-5)
+"""Of the network, of the vector that all levels share, of the finest level's own."""
+PER_AXIS = False
+"""One unit is half of each side, as published."""
 _PROCEDURE = "6 levels, Canny edges, network 2-100-100-1, Adam"
 
 
@@ -44,16 +54,13 @@ class DrmimeArm:
         self, em: Image, lm: Image, *, ratio: float | None, threads: int, seed: int
     ) -> ArmResult:
         """See `Arm.register`."""
-        # torch loads for those who run this arm, and not on their time
-        from ._neural import Climb, Rates, torch_threads
-        from ._pyramid import levels_of
+        import clemd.registration.mine  # noqa: F401 - torch loads, not on its time
 
         began = time.perf_counter()
         used, note = ratio_or_equal_fields(em.shape, lm.shape, ratio)
-        rates = Rates(network=1e-3, pose=5e-3, finest=1e-4)
-        with torch_threads(threads), opencv_threads(threads):
-            frames = _equal_frames(em, lm, used, self.longest_px)
-            climb = Climb(levels_of(frames.fixed, frames.moving), rates, seed)
+        with _torch_threads(threads), opencv_threads(threads):
+            frames = equal_frames(em, lm, used, self.longest_px)
+            climb = published_climb(frames, DRMIME_RATES, seed)
             for _ in range(self.iterations):
                 climb.step()
             em_to_lm = frames.em_to_lm(climb.matrix())
@@ -91,14 +98,10 @@ class TfudlArm:
         self, em: Image, lm: Image, *, ratio: float | None, threads: int, seed: int
     ) -> ArmResult:
         """See `Arm.register`; `seconds` is what 87,000 iterations would take."""
-        from ._neural import Climb, Rates, torch_threads
-        from ._pyramid import levels_of
-
         used, assumed = ratio_or_equal_fields(em.shape, lm.shape, ratio)
-        rates = Rates(network=1e-5, pose=5e-4, finest=1e-5)
-        with torch_threads(threads), opencv_threads(threads):
-            frames = _equal_frames(em, lm, used, max(em.shape))
-            climb = Climb(levels_of(frames.fixed, frames.moving), rates, seed)
+        with _torch_threads(threads), opencv_threads(threads):
+            frames = equal_frames(em, lm, used, max(em.shape))
+            climb = published_climb(frames, TFUDL_RATES, seed)
             times_s = [
                 _seconds_of(climb.step) for _ in range(self.warm_up + self.timed)
             ]
@@ -112,7 +115,7 @@ class TfudlArm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Frames:
+class Frames:
     """Two images of one shape and pixel size, as the method demands them."""
 
     fixed: NDArray[np.float32]
@@ -124,7 +127,9 @@ class _Frames:
 
     def em_to_lm(self, moving_from_fixed: Matrix) -> Matrix:
         """EM px -> LM px, of a matrix between -1..1 and -1..1."""
-        unit = _unit_from_px(self.fixed.shape)
+        from clemd.registration.mine import unit_from_px
+
+        unit = unit_from_px(self.fixed.shape, isotropic=PER_AXIS)
         return compose(
             self.lm_from_moving,
             invert(unit),
@@ -134,8 +139,13 @@ class _Frames:
         )
 
 
-def _equal_frames(em: Image, lm: Image, ratio: float, longest_px: int) -> _Frames:
-    """The EM image on at most `longest_px`, and the LM brought onto its frame."""
+def equal_frames(
+    em: Image, lm: Image, ratio: float, longest_px: int, *, padding: float | None = None
+) -> Frames:
+    """The EM image on at most `longest_px`, and the LM brought onto its frame.
+
+    Where the LM ends it reads `padding`, its own mean if that is None.
+    """
     share = min(1.0, longest_px / max(em.shape))
     shape = (max(1, round(em.shape[0] * share)), max(1, round(em.shape[1] * share)))
     fixed, fixed_from_em = resized(em, shape)
@@ -152,9 +162,9 @@ def _equal_frames(em: Image, lm: Image, ratio: float, longest_px: int) -> _Frame
         compose(seen_from_lm, lm_from_moving),
         shape[::-1],
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderValue=float(lm.mean()),
+        borderValue=float(lm.mean()) if padding is None else padding,
     )
-    return _Frames(
+    return Frames(
         fixed=fixed,
         moving=np.asarray(moving, np.float32),
         fixed_from_em=fixed_from_em,
@@ -162,11 +172,43 @@ def _equal_frames(em: Image, lm: Image, ratio: float, longest_px: int) -> _Frame
     )
 
 
-def _unit_from_px(shape: tuple[int, ...]) -> Matrix:
-    """Px of (height, width) -> -1..1 from edge to edge."""
-    # onto one pixel: its centre is 0 and its edges -0.5 and 0.5
-    one = resizing((shape[0], shape[1]), (1, 1))
-    return compose(np.diag([2.0, 2.0, 1.0]), one)
+def published_climb(
+    frames: Frames,
+    rates: tuple[float, float, float],
+    seed: int,
+    *,
+    sampling: Sampling | None = None,
+    estimate: Estimate | None = None,
+) -> Climb:
+    """The published procedure on two equal frames; `rates` of network, pose, finest."""
+    from clemd.registration import mine
+
+    network, pose, finest = rates
+    settings = mine.Settings(
+        generators=mine.SIX,
+        estimate=estimate or mine.PLAIN,
+        rates=mine.Rates(network=network, pose=pose, finest=finest),
+    )
+    levels = mine.levels_of(
+        mine.Plane(grey=frames.fixed),
+        mine.Plane(grey=frames.moving),
+        np.eye(3),
+        sampling or mine.PUBLISHED,
+    )
+    return mine.Climb(levels, settings, seed)
+
+
+@contextmanager
+def _torch_threads(threads: int) -> Iterator[None]:
+    """Torch uses as many as it is told, and afterwards as many as before."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _seconds_of(act: Callable[[], None]) -> float:

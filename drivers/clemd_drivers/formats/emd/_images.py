@@ -12,10 +12,9 @@ import numpy as np
 from clemd.driver_api import SourceFile
 from clemd.errors import RefusedFileError
 from clemd_drivers.formats._choosing import largest
+from clemd_drivers.formats._hdf5 import child, is_own, names
 from clemd_drivers.formats._spans import unwritten
 from clemd_drivers.formats._values import clean, um_per
-
-from ._hdf5 import child, is_own, names
 
 _MAX_JSON_BYTES = 4 << 20
 _MAX_FRAMES = 1 << 20

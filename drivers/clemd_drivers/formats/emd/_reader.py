@@ -10,6 +10,7 @@ import numpy as np
 from clemd.driver_api import SourceFile
 from clemd.errors import ClemdError, RefusedFileError
 from clemd.model import Frame, Modality
+from clemd_drivers.formats import _hdf5
 from clemd_drivers.formats._choosing import PlaneKey
 from clemd_drivers.formats._guard import guarded
 from clemd_drivers.formats._notes import Notes
@@ -17,7 +18,7 @@ from clemd_drivers.formats._raw import Pixels, RawReader
 from clemd_drivers.formats._spans import unwritten
 from clemd_drivers.formats._values import cleaned
 
-from . import _facts, _hdf5
+from . import _facts
 from ._images import Image, choose_images
 
 

@@ -68,7 +68,7 @@ def opened(source: SourceFile) -> Iterator[Any]:
     h5py = library()
     if h5py is None:
         raise RefusedFileError(
-            "an EMD file needs an extra that is not installed: pip install 'clemd[emd]'"
+            "HDF5 needs an extra that is not installed: pip install 'clemd[emd]'"
         )
     with source.stream() as stream, h5py.File(stream, "r") as file:
         yield file
