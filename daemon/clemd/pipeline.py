@@ -108,9 +108,9 @@ class Loaded:
 
     @property
     def picture(self) -> NDArray[Any]:
-        """What people look at: the first channel; of a cube the sum of its bands.
+        """What is shown of it: its first channel; of a cube the sum of its bands.
 
-        Of an energy series it is the band of all electrons.
+        Of an energy series the band that holds all electrons.
         """
         if self.frame.is_energy_series or not self.is_cube:
             return self.planes[shown_band(self.frame)]
@@ -273,27 +273,6 @@ def register_pair(
     )
 
 
-def _prepared_em(em: Loaded, ratio: float | None) -> PreparedImage:
-    """The EM image as one grey picture."""
-    return prepare(
-        [em.picture] if em.is_spectral else em.planes[:3],
-        merge=True,
-        reduction=ratio,
-        info_bar_rows=em.frame.info_bar_rows,
-        content_key=em.frame.content_sha256,
-    )
-
-
-def _prepared_cube(em: Loaded, ratio: float | None) -> PreparedImage:
-    """The EM image as bands, whatever it says of itself: the engine checks it."""
-    return prepare_cube(
-        em.planes,
-        em.frame.spectral_axis,
-        reduction=ratio,
-        content_key=em.frame.content_sha256,
-    )
-
-
 def _engine_for(name: str, em: Loaded, lm: Loaded) -> str:
     """`auto` gives cubes to the engine made for them; all else to the default one."""
     if name != "auto":
@@ -327,6 +306,27 @@ def _bands(
     )
     hold("prepare")
     return prepared
+
+
+def _prepared_em(em: Loaded, ratio: float | None) -> PreparedImage:
+    """The EM image as one grey picture."""
+    return prepare(
+        [em.picture] if em.is_cube else em.planes[:3],
+        merge=True,
+        reduction=ratio,
+        info_bar_rows=em.frame.info_bar_rows,
+        content_key=em.frame.content_sha256,
+    )
+
+
+def _prepared_cube(em: Loaded, ratio: float | None) -> PreparedImage:
+    """The EM image as bands, whatever it says of itself: the engine checks it."""
+    return prepare_cube(
+        em.planes,
+        em.frame.spectral_axis,
+        reduction=ratio,
+        content_key=em.frame.content_sha256,
+    )
 
 
 def _check_ratio(em: Loaded, lm: Loaded, ratio: float | None) -> None:
@@ -363,9 +363,8 @@ def _working_px(em: Loaded, lm: Loaded, ratio: float | None) -> int:
         # a band is held once or twice as float32, not with all that an image needs
         bands = len(em.planes) * em_px + len(lm.planes) * lm_px
         return em_px + lm_px + bands // 3
-    em_bands = len(em.planes) if em.is_cube else 1
-    lm_layers = 1 if lm.is_spectral else len(lm.planes)
-    return em_px * em_bands + lm_px * lm_layers
+    bands = len(em.planes) if em.is_cube else 1
+    return em_px * bands + lm_px * (1 if lm.is_cube else len(lm.planes))
 
 
 def radius_in_um(radius: ErrorRadius | None, lm: Loaded) -> ErrorRadius | None:

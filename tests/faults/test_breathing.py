@@ -122,6 +122,39 @@ async def test_a_stopped_job_that_begins_anew_gives_the_same_bits(
     assert again["verdict"] == "accepted"
 
 
+async def test_a_stopped_climb_goes_on_in_another_worker_to_the_same_bits(
+    executor: LocalExecutor, task: dict[str, Any], tmp_path: Path
+) -> None:
+    """Heat stops `mine` half-way, the worker is recycled: nothing is learned twice."""
+    task["request"] |= {"engine": "mine", "time_limit_s": 240.0}
+    climbing = 0
+
+    async def third(stage: str) -> bool:
+        nonlocal climbing
+        climbing += stage == "refine"
+        return climbing < 3
+
+    async def to_the_end(one: LocalExecutor) -> dict[str, Any]:
+        done = await one.run(task, limit_s=250, beat=lambda _: None, gate=open_gate)
+        return done["registration"] | {"seconds": None}
+
+    with pytest.raises(WorkerStoppedError):
+        await executor.run(task, limit_s=250, beat=lambda _: None, gate=third)
+    (left,) = (tmp_path / "checkpoints").iterdir()
+    assert left.stat().st_size > 10_000
+    await executor.close()
+    results = []
+    for _ in range(2):  # from the checkpoint, then from the beginning
+        fresh = LocalExecutor(
+            [sys.executable, "-m", "clemd.worker"], environment={"CLEMD_THREADS": "1"}
+        )
+        results.append(await to_the_end(fresh))
+        await fresh.close()
+        assert not list((tmp_path / "checkpoints").iterdir())
+    assert results[0] == results[1]
+    assert results[0]["verdict"] == "accepted"
+
+
 async def test_pauses_do_not_count_against_the_time_limit(
     executor: LocalExecutor, task: dict[str, Any]
 ) -> None:

@@ -218,5 +218,6 @@ def test_every_pair_of_instruments_has_a_profile_with_examples() -> None:
         "thermo-sem+leica-clsm",
         "jeol-sem+nikon",
         "tescan+evident",
+        "raman-ir",
         "demo",
     }

@@ -116,7 +116,7 @@ class Frame:
     """Of a spectral image: where on the spectrum each channel lies, in order; empty
     where the channels are no bands."""
     spectral_unit: str = ""
-    """Of `spectral_axis`: `1/cm`, `nm`, `eV`..., as the file states it."""
+    """Of `spectral_axis`: `1/cm`, `nm`, `eV`, `V`..., as the file states it."""
     info_bar_rows: int = 0
     """Rows at the bottom that are not specimen; masked, never cropped."""
     content_sha256: str = ""

@@ -58,10 +58,16 @@ def prepare_series(
     bands = np.empty((len(planes), rows, columns), np.float32)
     for band, plane in zip(bands, planes, strict=True):
         band[:] = _averaged(plane, rows, columns, bin_px)
-    finite = np.isfinite(bands).all(0)
-    if not finite.all():
-        bands[:, ~finite] = 0.0
-    mask = content_mask(bands.mean(0), -(-info_bar_rows // bin_px)) & finite
+    finite = np.ones((rows, columns), bool)
+    if planes[0].dtype.kind == "f":
+        finite = np.asarray(np.isfinite(bands).all(0))
+        if not finite.all() and finite.any():
+            # a level of its own in every band: no edge where nothing is known
+            bands[:, ~finite] = bands[:, finite].mean(1, keepdims=True)
+        elif not finite.all():
+            bands[:] = 0.0
+    mean = bands[:: max(1, len(bands) // 8)].mean(0)
+    mask = content_mask(mean, -(-info_bar_rows // bin_px)) & finite
     return PreparedImage(
         layers=tuple(bands),
         mask=mask,

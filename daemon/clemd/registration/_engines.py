@@ -14,8 +14,8 @@ from ._halving import device_full
 _ENGINES: dict[str, str] = {
     "multimodal": "clemd.registration.multimodal:MultimodalEngine",
     "mine": "clemd.registration.mine:MineEngine",
-    "global-gradient": "clemd.registration.global_gradient:GlobalGradientEngine",
     "spatio-spectral": "clemd.registration.spatio_spectral:SpatioSpectralEngine",
+    "global-gradient": "clemd.registration.global_gradient:GlobalGradientEngine",
 }
 """Name -> "module:class": nobody pays for what another engine imports."""
 

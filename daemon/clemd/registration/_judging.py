@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from clemd.geometry import as_rows, decompose
+from clemd.geometry import as_rows, corner_errors, decompose
 from clemd.model import (
     Matrix,
     PosePrior,
@@ -27,7 +27,7 @@ from clemd.model import (
 
 from ._engine import Engine, EngineContext
 from ._evidence import gather_evidence, gather_votes
-from ._finding import CHECK, QUICK, find, narrowed
+from ._finding import CHECK, OTHER_PLACE, QUICK, find, narrowed
 from ._images import STIFFNESS, Images, Pose, between, middle_of
 from ._opinion import second_opinion
 from ._search import Candidate
@@ -76,24 +76,15 @@ def judged(
     """Let the witnesses look at `matrix`, EM px -> LM px as stored.
 
     `prior` is what the files promise. `model` is the family that the matrix was
-    fitted in. Without `rivals` everything that the prior allows is searched for
-    places that fit as well.
+    fitted in. Unless `rivals` has a pose at this place already, places that fit as
+    well are searched: without any, wherever the prior allows.
 
     Raises:
         RegistrationRefusedError: the time limit is reached.
     """
     started = time.perf_counter()
-    known = replace(prior, expected=as_rows(matrix))
     with torch.inference_mode():
-        if rivals is None:
-            poses, candidates, _ = find(images, known, QUICK, context)
-        else:
-            near = narrowed(known, images.em.full_shape)
-            poses, candidates, _ = find(images, near, CHECK, context)
-            poses, candidates = (
-                [*poses, *rivals.poses],
-                [*candidates, *rivals.candidates],
-            )
+        poses, candidates = _rivals_of(images, matrix, prior, context, rivals)
         context.breathe("verdict")
         sharp = as_it_is(images, matrix, model, context.seed)
         seen = gather_evidence(images, sharp, poses, candidates, prior, context.seed)
@@ -106,6 +97,27 @@ def judged(
         votes=votes,
         seconds=time.perf_counter() - started,
     )
+
+
+def _rivals_of(
+    images: Images,
+    matrix: Matrix,
+    prior: PosePrior,
+    context: EngineContext,
+    given: Rivals | None,
+) -> tuple[list[Pose], list[Candidate]]:
+    """Places that fit, this one among them."""
+    known = replace(prior, expected=as_rows(matrix))
+    if given is None:
+        poses, candidates, _ = find(images, known, QUICK, context)
+        return poses, candidates
+    shape = images.em.full_shape
+    width = shape[1] * decompose(matrix, middle_of(shape)).scale
+    gaps = (corner_errors(p.matrix, matrix, shape).mean() for p in given.poses)
+    if any(gap < OTHER_PLACE * width for gap in gaps):
+        return list(given.poses), list(given.candidates)
+    poses, candidates, _ = find(images, narrowed(known, shape), CHECK, context)
+    return [*poses, *given.poses], [*candidates, *given.candidates]
 
 
 def as_it_is(images: Images, matrix: Matrix, model: TransformModel, seed: int) -> Sharp:

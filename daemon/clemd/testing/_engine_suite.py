@@ -72,9 +72,17 @@ class Scene:
 
 
 def pair_of(
-    seed: int, *, rotation_deg: float, mirrored: bool = False, ratio: float = 2.0
+    seed: int,
+    *,
+    rotation_deg: float,
+    mirrored: bool = False,
+    ratio: float = 2.0,
+    lm_look: int = 1,
 ) -> tuple[Image, Image, Matrix]:
-    """EM image, LM image and the true EM -> LM matrix; ratio = LM px / EM px."""
+    """EM image, LM image and the true EM -> LM matrix; ratio = LM px / EM px.
+
+    `lm_look` 0 shows the objects as bright in the LM as they are in the EM.
+    """
     scene = Scene(seed)
     to_lm = similarity(scale=LM_SIDE_PX / 100.0, rotation_deg=0.0)
     em_scale = ratio * LM_SIDE_PX / 100.0
@@ -87,7 +95,9 @@ def pair_of(
     )
     noise = np.random.default_rng(seed + 1)
     em = scene.seen(to_em, EM_SHAPE, 0) + noise.normal(0, 6, EM_SHAPE)
-    lm = cv2.GaussianBlur(scene.seen(to_lm, (LM_SIDE_PX, LM_SIDE_PX), 1), (0, 0), 1.0)
+    lm = cv2.GaussianBlur(
+        scene.seen(to_lm, (LM_SIDE_PX, LM_SIDE_PX), lm_look), (0, 0), 1.0
+    )
     em_to_lm = compose(to_lm, invert(to_em))
     return np.asarray(np.clip(em, 0, 255), np.uint8), np.asarray(lm), em_to_lm
 
@@ -101,6 +111,12 @@ class EngineSuite:
     def make_engine(self) -> Engine:
         """The engine under test."""
         raise AssertionError("say which engine")
+
+    def pair(
+        self, seed: int, *, rotation_deg: float, mirrored: bool = False
+    ) -> tuple[Image, Image, Matrix]:
+        """EM image, LM image, truth; an engine for like images asks for such."""
+        return pair_of(seed, rotation_deg=rotation_deg, mirrored=mirrored)
 
     def run(
         self, em: Image, lm: Image, *, ratio: float | None = None, **prior: Any
@@ -126,52 +142,52 @@ class EngineSuite:
     @pytest.mark.parametrize("rotation_deg", [0.0, 137.0])
     def test_known_pose_is_found(self, rotation_deg: float) -> None:
         """Any rotation is found without help, to a fraction of a light pixel."""
-        em, lm, true = pair_of(3, rotation_deg=rotation_deg)
+        em, lm, true = self.pair(3, rotation_deg=rotation_deg)
         self.check_right(self.run(em, lm), true)
 
     def test_mirrored_pose_is_found(self) -> None:
         """A remounted specimen may lie face down."""
-        em, lm, true = pair_of(4, rotation_deg=-71.0, mirrored=True)
+        em, lm, true = self.pair(4, rotation_deg=-71.0, mirrored=True)
         found = self.run(em, lm)
         self.check_right(found, true)
         assert found.mirrored is True
 
     def test_ratio_is_measured(self) -> None:
         """Metadata are wrong by percents; the pixels know better."""
-        em, lm, _ = pair_of(3, rotation_deg=20.0)
+        em, lm, _ = self.pair(3, rotation_deg=20.0)
         found = self.run(em, lm, ratio=self.ratio * 1.07)
         assert found.pixel_size_ratio == pytest.approx(self.ratio, rel=2e-3)
 
     def test_inverted_contrast_costs_nothing(self) -> None:
         """TEM-like contrast is SEM contrast upside down."""
-        em, lm, true = pair_of(5, rotation_deg=66.0)
+        em, lm, true = self.pair(5, rotation_deg=66.0)
         self.check_right(self.run(np.asarray(255 - em, np.uint8), lm), true)
 
     @pytest.mark.parametrize("kind", ["uint16", "float32"])
     def test_sample_type_does_not_matter(self, kind: str) -> None:
         """16-bit and float images hold the same structure."""
-        em, lm, true = pair_of(6, rotation_deg=15.0)
+        em, lm, true = self.pair(6, rotation_deg=15.0)
         scale = 257 if kind == "uint16" else 1 / 255
         self.check_right(self.run((em * float(scale)).astype(kind), lm), true)
 
     def test_not_a_number_is_masked(self) -> None:
         """A dead stripe takes part in nothing."""
-        em, lm, true = pair_of(6, rotation_deg=15.0)
+        em, lm, true = self.pair(6, rotation_deg=15.0)
         holed = em.astype(np.float32)
         holed[40:70] = np.nan
         self.check_right(self.run(holed, lm), true)
 
     def test_same_input_gives_same_bits(self) -> None:
         """Repeat runs on one device agree to the last bit."""
-        em, lm, _ = pair_of(3, rotation_deg=40.0)
+        em, lm, _ = self.pair(3, rotation_deg=40.0)
         first, second = self.run(em, lm), self.run(em, lm)
         assert first.em_to_lm == second.em_to_lm
         assert first.evidence == second.evidence
 
     def test_unrelated_images_are_rejected(self) -> None:
         """Two specimens: no matrix that looks like an answer."""
-        em, _, _ = pair_of(7, rotation_deg=0.0)
-        _, lm, _ = pair_of(8, rotation_deg=0.0)
+        em, _, _ = self.pair(7, rotation_deg=0.0)
+        _, lm, _ = self.pair(8, rotation_deg=0.0)
         found = self.run(em, lm)
         assert found.verdict is Verdict.REJECTED
         assert found.em_to_lm is None
@@ -180,7 +196,7 @@ class EngineSuite:
     def test_noise_is_never_accepted(self) -> None:
         """An empty field is noise, and noise matches everywhere a little."""
         rng = np.random.default_rng(0)
-        _, lm, _ = pair_of(8, rotation_deg=0.0)
+        _, lm, _ = self.pair(8, rotation_deg=0.0)
         em = np.asarray(rng.integers(0, 255, EM_SHAPE), np.uint8)
         assert self.run(em, lm).verdict is not Verdict.ACCEPTED
 
@@ -197,14 +213,14 @@ class EngineSuite:
     )
     def test_nothing_to_register_is_refused_in_words(self, em: Image) -> None:
         """A refusal, not a traceback and not a matrix."""
-        _, lm, _ = pair_of(8, rotation_deg=0.0)
+        _, lm, _ = self.pair(8, rotation_deg=0.0)
         with pytest.raises(RegistrationRefusedError) as refused:
             self.run(em, lm)
         assert len(refused.value.reason) > 20
 
     def test_torn_specimen_is_not_accepted(self) -> None:
         """A crack moves one half: no rigid pose is right for both."""
-        em, lm, _ = pair_of(3, rotation_deg=20.0)
+        em, lm, _ = self.pair(3, rotation_deg=20.0)
         torn = em.copy()
         torn[:, 200:] = np.roll(em[:, 200:], 14, axis=0)
         found = self.run(torn, lm)

@@ -37,6 +37,9 @@ _KNOWN = [
     (f"{_LM}/brightlight-on-slit-ccd.ome.tiff", "ome_tiff", (1080, 1280), 39.3939, 0),
     (f"{_LM}/FOV7_HV110_P0500510000.ome.tiff", "ome_tiff", (512, 512), None, 0),
     (f"{_LM}/andorcam2-fake-clara.tiff", "plain", (1040, 1392), None, 0),
+    ("hyperspectral/renishaw_test_map2.wdf", "wdf", (20, 20), 1.0, 0),
+    ("hyperspectral/renishaw_test_streamline.wdf", "wdf", (49, 45), 2.6, 0),
+    ("hyperspectral/delmic/spectrum_fitting.h5", "delmic", (45, 69), 0.030531, 0),
     ("em/xy_8bit__em_mitochondria_er.tif", "plain", (517, 497), 0.008, 0),
 ]  # fmt: skip
 
@@ -104,7 +107,9 @@ def test_broken_file_is_refused(pool: ReaderPool, planes: Path) -> None:
             read(pool, path, planes)
 
 
-@pytest.mark.parametrize("folder", ["vendor_sem", "vendor_lm", "pairs", "em"])
+@pytest.mark.parametrize(
+    "folder", ["vendor_sem", "vendor_lm", "pairs", "em", "hyperspectral"]
+)
 def test_every_file_is_read_or_refused_in_one_line(
     folder: str, pool: ReaderPool, planes: Path
 ) -> None:

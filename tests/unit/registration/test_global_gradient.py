@@ -16,6 +16,7 @@ from clemd.bench.methods._vibrational import (
     Technique,
     VibrationalPair,
     error_of,
+    field_errors_px,
     vibrational_pair,
 )
 from clemd.errors import RegistrationRefusedError
@@ -206,6 +207,47 @@ def test_a_guide_without_structure_is_refused(raman: VibrationalPair) -> None:
     guide = prepare([noise.astype(np.uint8)], reduction=1.0)
     assert "no structure" in refusal(cube, guide)
     check_guide(prepare([raman.guide], reduction=1.0))
+
+
+def test_a_speck_is_refused_unless_the_device_says_where(
+    raman: VibrationalPair,
+) -> None:
+    """Twenty px of a guide fit anywhere."""
+    cube, guide, prior = sides_of(raman)
+    free = replace(prior, expected=None, pixel_size_ratio=4.0)
+    with pytest.raises(RegistrationRefusedError, match="16 px of the guide"):
+        engine_named("global-gradient").register(cube, guide, free, EngineContext())
+
+    speck = np.array([[0.2, 0.0, 200.0], [0.0, 0.2, 150.0], [0.0, 0.0, 1.0]])
+    stated = replace(prior, expected=as_rows(speck))
+    with pytest.raises(RegistrationRefusedError, match="of the guide: too few"):
+        engine_named("global-gradient").register(cube, guide, stated, EngineContext())
+
+
+def test_a_small_map_is_judged_on_an_enlarged_guide() -> None:
+    """Radius and votes are told in px of the guide as stored all the same."""
+    pair = vibrational_pair(8, RAMAN)
+    cube, _, prior = sides_of(pair)
+    small = cv2.resize(pair.guide, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+    quarter = np.diag([0.25, 0.25, 1.0])
+    quarter[:2, 2] = 0.125 - 0.5
+    stated = replace(
+        prior,
+        expected=as_rows(quarter @ pair.stated),
+        pixel_size_ratio=(prior.pixel_size_ratio or 1.0) * 4,
+    )
+    found = engine_named("global-gradient").register(
+        cube, prepare([small], reduction=1.0), stated, EngineContext()
+    )
+
+    error = field_errors_px(
+        as_matrix(found.best_guess or []), quarter @ pair.true, cube.full_shape
+    ).mean()
+    assert found.verdict is not Verdict.REJECTED, found.reasons
+    assert error < 0.3
+    assert found.error_lm_px is not None
+    assert error < found.error_lm_px.p95 < 3
+    assert found.evidence["width_lm_px"] == pytest.approx(76 * 5.08 / 4, rel=0.05)
 
 
 def test_a_dead_corner_takes_part_in_nothing(raman: VibrationalPair) -> None:

@@ -139,13 +139,8 @@ class Frames:
         )
 
 
-def equal_frames(
-    em: Image, lm: Image, ratio: float, longest_px: int, *, padding: float | None = None
-) -> Frames:
-    """The EM image on at most `longest_px`, and the LM brought onto its frame.
-
-    Where the LM ends it reads `padding`, its own mean if that is None.
-    """
+def equal_frames(em: Image, lm: Image, ratio: float, longest_px: int) -> Frames:
+    """The EM image on at most `longest_px`, and the LM brought onto its frame."""
     share = min(1.0, longest_px / max(em.shape))
     shape = (max(1, round(em.shape[0] * share)), max(1, round(em.shape[1] * share)))
     fixed, fixed_from_em = resized(em, shape)
@@ -162,7 +157,7 @@ def equal_frames(
         compose(seen_from_lm, lm_from_moving),
         shape[::-1],
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderValue=float(lm.mean()) if padding is None else padding,
+        borderValue=float(lm.mean()),
     )
     return Frames(
         fixed=fixed,

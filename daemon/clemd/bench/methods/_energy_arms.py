@@ -98,7 +98,7 @@ class Side:
 
 
 def _sift(cube: Cube) -> Seen:
-    return look(cube.bands, cube, cube.mask, np.eye(3))
+    return look(cube)
 
 
 def _best_band(cube: Cube) -> tuple[int, NDArray[np.uint8], NDArray[np.float32]]:
@@ -127,7 +127,7 @@ def _kaze(cube: Cube) -> Seen:
         spatial=np.asarray(descriptors, np.float32),
         spectral=spectral_descriptors(spectra, cube.energies_ev),
     )
-    return Seen(band=band, features=features, from_cube=np.eye(3), grey=grey)
+    return Seen(band=band, features=features, from_cube=np.eye(3))
 
 
 def ours(em: Side, lm: Side) -> Outcome:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from clemd.geometry import as_matrix
 from clemd.model import Matrix, PosePrior
 from clemd.preparing import prepare
 from clemd.registration import EngineContext
-from clemd.registration.mine import PUBLISHED, MineEngine, Sampling
+from clemd.registration.mine import PUBLISHED, MineEngine, Sampling, edge_pixels
 
 CODE = 7
 """Specimens that no tier of `clemd bench registration` draws."""
@@ -45,7 +45,6 @@ def pair_at(
     offset: tuple[float, float] = (0.0, 0.0),
     coverage: float = 0.8,
     ratio: float = 1.5,
-    overlap: float | None = None,
     size: str = "small",
 ) -> Trial:
     """A simulated pair turned and shifted by so much from centre on centre.
@@ -53,14 +52,9 @@ def pair_at(
     `offset` is in shares of the EM field's width.
     """
     taken = Conditions(
-        size=size,
-        coverage=coverage,
-        ratio=ratio,
-        rotation_deg=rotation_deg,
-        overlap=overlap,
+        size=size, coverage=coverage, ratio=ratio, rotation_deg=rotation_deg
     )
-    more = {} if overlap is not None else {"offset": offset}
-    shot = shoot(specimen(seed, CODE), taken, **more)
+    shot = shoot(specimen(seed, CODE), taken, offset=offset)
     return Trial(em=shot.em, lm=shot.lm, em_to_lm=shot.em_to_lm, ratio=shot.told_ratio)
 
 
@@ -93,13 +87,20 @@ def published(
     *,
     iterations: int,
     longest_px: int,
-    padding: float | None = None,
     sampling: Sampling = PUBLISHED,
+    share: float = 1.0,
 ) -> Laid:
-    """By the published procedure at DRMIME's rates, centre on centre, unturned."""
+    """By the published procedure at DRMIME's rates, centre on centre, unturned.
+
+    No level has more samples than `share` of the finest one's edge px.
+    """
     wall, cpu = time.perf_counter(), time.process_time()
     em, lm = in_8_bits(trial.em), in_8_bits(trial.lm)
-    frames = equal_frames(em, lm, trial.ratio or 1.0, longest_px, padding=padding)
+    frames = equal_frames(em, lm, trial.ratio or 1.0, longest_px)
+    if share < 1:
+        low, high = float(frames.fixed.min()), float(frames.fixed.max())
+        edges = len(edge_pixels((frames.fixed - low) / (high - low)))
+        sampling = replace(sampling, most=round(share * edges))
     climb = published_climb(frames, DRMIME_RATES, seed, sampling=sampling)
     for _ in range(iterations):
         climb.step()

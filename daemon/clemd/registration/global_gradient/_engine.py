@@ -72,10 +72,11 @@ class GlobalGradientEngine:
         context = keeping_limits(context)
         check_cube(em)
         check_guide(lm)
-        check_size(prior, em.full_shape)
+        near = around(lm, prior, em.full_shape)
+        if near is None:
+            check_size(prior, em.full_shape)
         context.breathe("clean")
         cube = clean(em.layers, em.axis, em.mask)
-        near = around(lm, prior, em.full_shape)
         answers = [] if near is None else [self._on(near, em, cube, context)]
         if self._must_go_on(answers, near, prior):
             answers.append(self._on(whole(lm, prior), em, cube, context))

@@ -164,9 +164,9 @@ def check_size(prior: PosePrior, shape: tuple[int, int]) -> None:
     """Refuse to look all over the guide for a map that covers hardly any of it.
 
     Raises:
-        RegistrationRefusedError: it does, and the device does not say where.
+        RegistrationRefusedError: it does.
     """
-    if prior.pixel_size_ratio is None or prior.expected is not None:
+    if prior.pixel_size_ratio is None:
         return
     side = min(shape) / prior.pixel_size_ratio
     if side < SIDE_PX / 2:

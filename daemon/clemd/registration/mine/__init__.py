@@ -19,8 +19,18 @@ The benchmark's arms are the same parts with the published settings.
 from ._climb import Climb, Rates, Settings
 from ._engine import MineEngine
 from ._estimate import PLAIN, STABLE, Estimate
+from ._image_pair import ImagePair, image_pair, measured_ratio
+from ._memory import Networks
 from ._pose import EIGHT, SIX
-from ._sampling import PUBLISHED, Level, Plane, Sampling, levels_of, unit_from_px
+from ._sampling import (
+    PUBLISHED,
+    Level,
+    Plane,
+    Sampling,
+    edge_pixels,
+    levels_of,
+    unit_from_px,
+)
 
 __all__ = [
     "EIGHT",
@@ -30,12 +40,17 @@ __all__ = [
     "STABLE",
     "Climb",
     "Estimate",
+    "ImagePair",
     "Level",
     "MineEngine",
+    "Networks",
     "Plane",
     "Rates",
     "Sampling",
     "Settings",
+    "edge_pixels",
+    "image_pair",
     "levels_of",
+    "measured_ratio",
     "unit_from_px",
 ]

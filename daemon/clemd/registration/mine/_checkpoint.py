@@ -22,7 +22,7 @@ from ._network import Arrays
 def as_bytes(state: Arrays) -> bytes:
     """An npz of plain arrays."""
     file = io.BytesIO()
-    np.savez(file, allow_pickle=False, **state)  # type: ignore[arg-type]
+    np.savez(file, allow_pickle=False, **state)
     return file.getvalue()
 
 

@@ -104,6 +104,18 @@ class Climb:
                     values.append(float(bound))
         return float(np.mean(values)) if values else -math.inf
 
+    def constant(self) -> float:
+        """The constant in the network's values, at the finest level: log E[exp T].
+
+        The true bound has none; where nothing holds it, it wanders until exp T is no
+        number.
+        """
+        random = torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            pose = self._poses()[_FINEST]
+            _, shuffled = self._pairs(self.levels[0], pose, slice(None), random)
+            return float(self.settings.estimate.apart(shuffled))
+
     def overlap(self) -> float:
         """Share of the finest level's places that lie on the moving image."""
         with torch.no_grad():

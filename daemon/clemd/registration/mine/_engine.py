@@ -9,8 +9,6 @@ from typing import Literal
 import numpy as np
 import torch
 
-from clemd.errors import RegistrationRefusedError
-from clemd.geometry import compose, invert, resizing, similarity
 from clemd.model import (
     Matrix,
     PosePrior,
@@ -26,28 +24,17 @@ from clemd.registration._images import Images, middle_of
 from clemd.registration._judging import Rivals, judged, nowhere, registration_of
 from clemd.registration._limits import keeping_limits
 from clemd.registration._sharpening import nearest_similarity
-from clemd.registration._witnesses import grey_and_valid
 
 from ._checkpoint import as_bytes, from_bytes, key_of
 from ._climb import Climb, Rates, Settings
 from ._estimate import STABLE
+from ._grids import Grids, centre_on_centre, grids_of
 from ._learning import Learning, Schedule
 from ._memory import NETWORKS, Learned, Networks
 from ._network import Arrays, take_weights, weights_of
 from ._pose import EIGHT
-from ._sampling import Plane, Sampling, levels_of, unit_from_px
-from ._settling import Settled, settle
+from ._settling import LEAST_OVERLAP, Settled, settle
 
-FINEST_EM_PX, FINEST_LM_PX = 420, 1400
-"""EM side and longest map side of the finest level."""
-SAMPLING = Sampling(
-    levels=5,
-    least_side_px=24,
-    most=40_000,
-    permuted=True,
-    held_out=0.2,
-    isotropic=True,
-)
 SETTINGS = Settings(
     generators=EIGHT,
     estimate=STABLE,
@@ -55,32 +42,8 @@ SETTINGS = Settings(
     batch=512,
 )
 SCHEDULE = Schedule(most=400)
-LEAST_LEVELS = 2
 STILL_GOOD = 0.6
 """A network that is used again must reach this share of the bound it once reached."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Grids:
-    """Both images on the finest level, and the matrices that took them there."""
-
-    em: Plane
-    lm: Plane
-    em_from_full: Matrix
-    lm_from_full: Matrix
-    unit: Matrix
-    """Px of the EM level -> units of the movement."""
-
-    def inner(self, em_to_lm: Matrix) -> Matrix:
-        """Images as stored -> the finest level's grids."""
-        return compose(self.lm_from_full, em_to_lm, invert(self.em_from_full))
-
-    def moved(self, em_to_lm: Matrix, movement: Matrix) -> Matrix:
-        """`em_to_lm` after a movement, in units, of the EM image."""
-        in_px = compose(invert(self.unit), movement, self.unit)
-        full = compose(invert(self.em_from_full), in_px, self.em_from_full)
-        matrix = compose(em_to_lm, full)
-        return np.asarray(matrix / matrix[2, 2])
 
 
 class MineEngine:
@@ -132,6 +95,13 @@ class MineEngine:
             return nowhere(self, context, spent, reason)
         climbed = self._climbed(images, start, context)
         refined = time.perf_counter()
+        if climbed.overlap < LEAST_OVERLAP / 2 or not np.isfinite(climbed.matrix).all():
+            spent = Timing(
+                search=searched - began,
+                refine=refined - searched,
+                total=refined - began,
+            )
+            return nowhere(self, context, spent, "the climb has left the map")
         seen = judged(
             images,
             climbed.matrix,
@@ -157,7 +127,7 @@ class MineEngine:
     ) -> tuple[Matrix | None, Rivals | None]:
         """Where the climb begins; a short search of `multimodal` says so."""
         if self._start == "centre":
-            return _centre_on_centre(images, prior), None
+            return centre_on_centre(images, prior), None
         effort, known = QUICK, prior
         if prior.only_expected and prior.expected is not None:
             effort, known = CHECK, narrowed(prior, images.em.full_shape)
@@ -171,21 +141,10 @@ class MineEngine:
     def _climbed(
         self, images: Images, start: Matrix, context: EngineContext
     ) -> _Climbed:
-        grids = _grids(images, start)
+        grids = grids_of(images, start)
         levels = [
-            level.to(images.device)
-            for level in levels_of(
-                grids.em, grids.lm, grids.inner(start), SAMPLING, context.seed
-            )
+            level.to(images.device) for level in grids.levels(start, context.seed)
         ]
-        if len(levels) < LEAST_LEVELS:
-            height, width = grids.em.grey.shape
-            raise RegistrationRefusedError(
-                f"the EM field is {width} x {height} px at the map's resolution, "
-                f"smaller than the pyramid of `mine`, which needs "
-                f"{LEAST_LEVELS * SAMPLING.least_side_px} px a side: use "
-                "multimodal, or a map of finer pixels"
-            )
         climb = Climb(levels, self._settings, context.seed)
         known = None if self._networks is None else self._networks.get(images.lm.label)
         if known is not None:
@@ -245,7 +204,7 @@ class _Climbed:
     def of(
         cls,
         climb: Climb,
-        grids: _Grids,
+        grids: Grids,
         start: Matrix,
         settled: Settled,
         learned_nats: float,
@@ -258,7 +217,7 @@ class _Climbed:
             weights=weights_of(climb.network),
             nats=settled.nats,
             learned_nats=learned_nats,
-            held_out_nats=climb.held_out(),
+            held_out_nats=max(climb.held_out(), 0.0),  # none there: no number
             overlap=climb.overlap(),
             iterations=iterations,
         )
@@ -271,44 +230,3 @@ class _Climbed:
             "mine_overlap": self.overlap,
             "mine_iterations": float(self.iterations),
         }
-
-
-def _centre_on_centre(images: Images, prior: PosePrior) -> Matrix:
-    em, lm = images.em.full_shape, images.lm.full_shape
-    ratio = prior.pixel_size_ratio
-    if ratio is None:  # fields of one area
-        ratio = float(np.sqrt(em[0] * em[1] / (lm[0] * lm[1])))
-    return similarity(
-        scale=1 / ratio,
-        rotation_deg=0.0,
-        mirrored=bool(prior.mirror),
-        about=middle_of(em),
-        onto=middle_of(lm),
-    )
-
-
-def _grids(images: Images, start: Matrix) -> _Grids:
-    """Both images at the pitch of the finest level."""
-    scale = float(np.sqrt(abs(np.linalg.det(start[:2, :2]))))
-    pitch = images.reduction(1 / scale, FINEST_EM_PX, FINEST_LM_PX)
-    em, em_from_full = _plane(images.em, pitch / scale)
-    lm, lm_from_full = _plane(images.lm, pitch)
-    return _Grids(
-        em,
-        lm,
-        em_from_full,
-        lm_from_full,
-        unit_from_px(em.grey.shape, isotropic=SAMPLING.isotropic),
-    )
-
-
-def _plane(image: PreparedImage, reduction: float) -> tuple[Plane, Matrix]:
-    """The mean layer at `reduction` px as stored, and the matrix that took it there."""
-    height, width = image.mask.shape
-    per_full = float(np.sqrt(abs(np.linalg.det(image.from_full[:2, :2]))))
-    factor = max(reduction * per_full, 0.25)
-    shape = (max(8, round(height / factor)), max(8, round(width / factor)))
-    grey, valid = grey_and_valid(image, shape, torch.device("cpu")).numpy()
-    plane = Plane(grey=np.asarray(grey), valid=np.asarray(valid > 0.99))
-    grid = resizing((height, width), shape)
-    return plane, compose(grid, image.from_full)

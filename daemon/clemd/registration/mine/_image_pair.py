@@ -77,8 +77,9 @@ def image_pair(
     shape = (round(em.shape[0] / used), round(em.shape[1] / used))
     if min(shape) < LEAST_SIDE_PX:
         raise RegistrationRefusedError(
-            f"at a pixel-size ratio of {used:g} the EM field is {shape[1]} x {shape[0]} "
-            f"px on the map; {LEAST_SIDE_PX} px a side are needed: check the ratio"
+            f"at a pixel-size ratio of {used:g} the EM field is {shape[1]} x "
+            f"{shape[0]} px on the map; {LEAST_SIDE_PX} px a side are needed: check "
+            "the ratio"
         )
     small = cv2.resize(template, shape[::-1], interpolation=cv2.INTER_AREA)
     place, score = _matched(np.asarray(small), seen)
@@ -134,7 +135,7 @@ def _prepared(grey: FloatImage, side_px: int = 1024) -> PreparedImage:
 
 
 def _grey(image: NDArray[Any]) -> FloatImage:
-    """Float, 0..1 between its 0.5 and 99.5 percentile; no number reads as the middle."""
+    """Float, 0..1 between its 0.5 and 99.5 percentile; not a number reads 0.5."""
     if image.ndim != 2:
         raise RegistrationRefusedError(f"a plane must be 2-D, got {image.shape}")
     grey = np.array(image, np.float32)

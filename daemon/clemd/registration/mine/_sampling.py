@@ -100,6 +100,8 @@ def levels_of(
 ) -> list[Level]:
     """The pyramid of two images, finest first; `start` fixed px -> moving px."""
     rng = np.random.default_rng([seed, 31])
+    # the same blocks on every level: a coarser one shows what is held out as well
+    blocks = rng.random((HELD_BLOCKS, HELD_BLOCKS)) < sampling.held_out
     shapes = fixed.grey.shape, moving.grey.shape
     levels: list[Level] = []
     for step in range(sampling.levels):
@@ -115,7 +117,7 @@ def levels_of(
             resizing(_shape(fixed), shapes[0]),
             invert(unit),
         )
-        levels.append(_level(fixed, moving, unit, onto, sampling, rng))
+        levels.append(_level(fixed, moving, unit, onto, sampling, blocks, rng))
     return levels
 
 
@@ -151,6 +153,7 @@ def _level(
     unit: Matrix,
     onto: Matrix,
     sampling: Sampling,
+    blocks: BoolImage,
     rng: np.random.Generator,
 ) -> Level:
     grey = _stretched(fixed)
@@ -162,7 +165,8 @@ def _level(
         chosen = rng.permutation(chosen)
     chosen = chosen[: sampling.most]
     rows, columns = np.divmod(chosen, width)
-    held = _held_out(rows, columns, max(height, width), sampling.held_out, rng)
+    share = HELD_BLOCKS / max(height, width)
+    held = blocks[(rows * share).astype(int), (columns * share).astype(int)]
     order = np.argsort(held, kind="stable")
     chosen, rows, columns = chosen[order], rows[order], columns[order]
     places = np.stack([columns, rows, np.ones(len(chosen))], 1) @ unit.T
@@ -177,21 +181,6 @@ def _level(
         fitted=int((~held).sum()),
         px_per_unit=max(height, width) / 2,
     )
-
-
-def _held_out(
-    rows: NDArray[np.intp],
-    columns: NDArray[np.intp],
-    longest_px: int,
-    share: float,
-    rng: np.random.Generator,
-) -> BoolImage:
-    """Which pixels no step sees: whole blocks, the same number everywhere."""
-    if not share:
-        return np.zeros(len(rows), np.bool_)
-    side = max(1, -(-longest_px // HELD_BLOCKS))
-    blocks = np.asarray(rng.random((HELD_BLOCKS, HELD_BLOCKS)) < share)
-    return np.asarray(blocks[rows // side, columns // side])
 
 
 def _stretched(plane: Plane) -> NDArray[np.float32]:

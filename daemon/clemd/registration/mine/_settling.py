@@ -111,7 +111,7 @@ def _climbed(
         method="L-BFGS-B",
         options={"maxiter": STEPS, "ftol": 1e-9, "gtol": 1e-6},
     )
-    return np.r_[found.x * unit, start[freedom:]]
+    return np.asarray(np.r_[found.x * unit, start[freedom:]], np.float64)
 
 
 def _scaled(

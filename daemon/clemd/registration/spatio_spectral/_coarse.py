@@ -11,12 +11,19 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from clemd.geometry import compose, invert, resizing
-from clemd.model import BoolImage, Matrix, PosePrior
+from clemd.model import Matrix, PosePrior
 
-from ._cube import Bands, Cube, chosen_grey, entropies, shrunk, smoothed
+from ._cube import (
+    Cube,
+    best_band,
+    chosen_grey,
+    entropies,
+    shrunk,
+    smoothed,
+    smoothed_band,
+)
 from ._features import Features, find_features
 from ._matching import ALIKE, Matches, cosines, match
 from ._voting import Vote, vote
@@ -36,8 +43,6 @@ class Seen:
     """Of maximum entropy."""
     features: Features
     from_cube: Matrix
-    grey: NDArray[np.uint8]
-    """The chosen band, smoothed, 8 bits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,24 +61,15 @@ class Coarse:
     """LM cube px per px of the grid it was found on."""
 
 
-def look(
-    bands: Bands,
-    cube: Cube,
-    mask: BoolImage,
-    from_cube: Matrix,
-    *,
-    most: int = 0,
-    band: int | None = None,
-) -> Seen:
-    """Smooth, choose the band, find its features; `band` is kept where it is given."""
-    smooth = smoothed(bands)
-    chosen = int(entropies(smooth, mask).argmax()) if band is None else band
-    grey = chosen_grey(smooth[chosen], mask)
+def look(cube: Cube) -> Seen:
+    """The steps as printed: smooth everything, choose the band, find its features."""
+    smooth = smoothed(cube.bands)
+    chosen = int(entropies(smooth, cube.mask).argmax())
+    grey = chosen_grey(smooth[chosen], cube.mask)
     return Seen(
         band=chosen,
-        features=find_features(grey, smooth, cube.energies_ev, mask, most=most),
-        from_cube=from_cube,
-        grey=grey,
+        features=find_features(grey, smooth, cube.energies_ev, cube.mask),
+        from_cube=np.eye(3),
     )
 
 
@@ -146,13 +142,17 @@ def _scales(
 
 
 def _looked(cube: Cube, scale: float, band: int | None) -> Seen:
-    if scale == 1.0:
-        return look(
-            cube.bands, cube, cube.mask, np.eye(3), most=MOST_FEATURES, band=band
-        )
-    height, width = cube.shape
-    size = max(16, round(width * scale)), max(16, round(height * scale))
-    small = np.stack([shrunk(band, size) for band in cube.bands])
-    mask = shrunk(cube.mask.astype(np.float32), size) > 0.99
-    grid = resizing(cube.shape, (size[1], size[0]))
-    return look(small, cube, mask, grid, most=MOST_FEATURES, band=band)
+    """The same on a grid `scale` times as fine, smoothing only what is used."""
+    bands, mask, grid = cube.bands, cube.mask, np.eye(3)
+    if scale < 1.0:
+        height, width = cube.shape
+        size = max(16, round(width * scale)), max(16, round(height * scale))
+        bands = np.stack([shrunk(one, size) for one in cube.bands])
+        mask = shrunk(cube.mask.astype(np.float32), size) > 0.99
+        grid = resizing(cube.shape, (size[1], size[0]))
+    chosen = best_band(bands, mask) if band is None else band
+    grey = chosen_grey(smoothed_band(bands, chosen), mask)
+    features = find_features(
+        grey, bands, cube.energies_ev, mask, most=MOST_FEATURES, smooth=True
+    )
+    return Seen(band=chosen, features=features, from_cube=grid)

@@ -22,6 +22,8 @@ SPATIAL_SIGMA_PX = 1.0
 SPECTRAL_SIGMA_BANDS = 1.0
 LEAST_BANDS = 8
 LEAST_SIDE_PX = 64
+LEAST_CONTENT = 0.05
+"""Share of a series that must be specimen."""
 UNEVEN = 0.5
 """Most that one step of energy may differ from the median step, as a fraction."""
 SAME_ENERGY = 0.5
@@ -76,6 +78,11 @@ def cube_of(image: PreparedImage, side: str) -> Cube:
         raise RegistrationRefusedError(
             f"the {side} series is {width} x {height} px at the common resolution: at "
             f"least {LEAST_SIDE_PX} px a side are needed to find features"
+        )
+    if image.mask.mean() < LEAST_CONTENT:
+        raise RegistrationRefusedError(
+            f"only {100 * image.mask.mean():.0f} % of the {side} series is specimen: "
+            "the rest is border, bar or not a number"
         )
     layers = image.layers if axis[0] < axis[-1] else image.layers[::-1]
     return Cube(
@@ -161,6 +168,27 @@ def smoothed(bands: Bands) -> Bands:
     for band in out:
         cv2.GaussianBlur(band, (0, 0), SPATIAL_SIGMA_PX, dst=band)
     return out
+
+
+def smoothed_band(bands: Bands, index: int) -> FloatImage:
+    """One band of `smoothed`, without making the others."""
+    weights = _spectral_gaussian(len(bands))[index]
+    near = np.flatnonzero(weights)
+    mean = np.zeros(bands.shape[1:], np.float32)
+    for band in near:
+        cv2.scaleAdd(bands[band], float(weights[band]), mean, dst=mean)
+    return np.asarray(cv2.GaussianBlur(mean, (0, 0), SPATIAL_SIGMA_PX))
+
+
+def smoothed_spectra(spectra: FloatImage) -> FloatImage:
+    """Equation 1 along the energy, for spectra as rows, (n, bands)."""
+    return np.asarray(spectra @ _spectral_gaussian(spectra.shape[1]).T, np.float32)
+
+
+def best_band(bands: Bands, mask: BoolImage) -> int:
+    """The band of maximum entropy, from every second px of every second row."""
+    few = np.ascontiguousarray(bands[:, ::2, ::2])
+    return int(entropies(smoothed(few), mask[::2, ::2]).argmax())
 
 
 def _spectral_gaussian(count: int) -> NDArray[np.float32]:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from clemd.model import FloatImage
+from clemd.model import BoolImage, FloatImage
 
 from ._cube import Bands
 
@@ -23,6 +23,8 @@ BACKGROUND_PX = 8.0
 MEMORY = 0.8
 """Share of the old mean when a band is added: contrast changes with energy."""
 FARTHEST_PX = 20.0
+LEAST_PX = 2000
+INNER = np.s_[24:-24, 24:-24]
 STEADY_PX, SLOW_PX = 0.1, 0.5
 """Deviation of the curve's second and first difference: drift is smooth and slow."""
 SMALL_PX = 0.3
@@ -31,9 +33,15 @@ LARGE_PX = 1.0
 """A step above this may have lost its way: then it is begun with smoother images."""
 
 
-def drift_of(bands: Bands, reference: int) -> NDArray[np.float64]:
-    """(bands, 2) px: a point of the reference band lies here + drift in each band."""
+def drift_of(
+    bands: Bands, reference: int, mask: BoolImage | None = None
+) -> NDArray[np.float64]:
+    """(bands, 2) px: a point of the reference band lies here + drift in each band.
+
+    `mask` is True on specimen; what is none stands still and must not be asked.
+    """
     window = _window(bands.shape[1:])
+    asked = None if mask is None or mask[window].all() else _asked(mask[window])
     count = len(bands)
     measured = np.zeros((count, 2))
     weight = np.zeros(count)
@@ -43,12 +51,14 @@ def drift_of(bands: Bands, reference: int) -> NDArray[np.float64]:
     for index in range(count - 2, -1, -1):
         near = _ready(bands[index][window], FINE_PX)
         before = measured[index + 1]
-        guess, sigma = _step(mean, near, before)
+        guess, sigma = _step(mean, near, before, asked)
         if np.abs(guess - before).max() > LARGE_PX:
-            guess, _ = _step(coarse, _ready(bands[index][window], COARSE_PX), before)
-            guess, sigma = _step(mean, near, guess)
+            guess, _ = _step(
+                coarse, _ready(bands[index][window], COARSE_PX), before, asked
+            )
+            guess, sigma = _step(mean, near, guess, asked)
         if np.abs(guess - before).max() > SMALL_PX:
-            guess, sigma = _step(mean, near, guess)
+            guess, sigma = _step(mean, near, guess, asked)
         if not np.isfinite(sigma) or np.abs(guess).max() > FARTHEST_PX or sigma > 0.5:
             measured[index] = measured[index + 1]
             continue
@@ -56,6 +66,13 @@ def drift_of(bands: Bands, reference: int) -> NDArray[np.float64]:
         mean = MEMORY * mean + (1 - MEMORY) * _moved(near, guess)
     drift = _smooth(measured, weight)
     return np.asarray(drift - drift[reference])
+
+
+def _asked(mask: BoolImage) -> BoolImage:
+    """Inner px that smoothing and background bring nothing foreign into."""
+    side = int(2 * BACKGROUND_PX) | 1
+    whole = cv2.erode(mask.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
+    return np.asarray(whole)[INNER].ravel()
 
 
 def _window(shape: tuple[int, ...]) -> tuple[slice, slice]:
@@ -89,15 +106,21 @@ def _moved(band: FloatImage, by: NDArray[np.float64]) -> FloatImage:
 
 
 def _step(
-    mean: FloatImage, band: FloatImage, guess: NDArray[np.float64]
+    mean: FloatImage,
+    band: FloatImage,
+    guess: NDArray[np.float64],
+    asked: BoolImage | None,
 ) -> tuple[NDArray[np.float64], float]:
     """One Gauss-Newton step of the shift, and the deviation of what it found."""
     here = _moved(band, guess)
-    inner = np.s_[24:-24, 24:-24]
-    along = cv2.Sobel(here, cv2.CV_32F, 1, 0, scale=1 / 8)[inner].ravel()
-    down = cv2.Sobel(here, cv2.CV_32F, 0, 1, scale=1 / 8)[inner].ravel()
-    target, seen = mean[inner].ravel(), here[inner].ravel()
+    along = cv2.Sobel(here, cv2.CV_32F, 1, 0, scale=1 / 8)[INNER].ravel()
+    down = cv2.Sobel(here, cv2.CV_32F, 0, 1, scale=1 / 8)[INNER].ravel()
+    target, seen = mean[INNER].ravel(), here[INNER].ravel()
     columns = np.stack([along, down, seen])
+    if asked is not None:
+        columns, target = columns[:, asked], target[asked]
+        if len(target) < LEAST_PX:
+            return guess, float("inf")
     normal = (columns @ columns.T).astype(np.float64)
     right = (columns @ target).astype(np.float64)
     try:

@@ -85,8 +85,8 @@ def lay(
     if found is None:
         return None, searched - started
     context.breathe("refine")
-    em_drift = drift_of(em.bands, found.em.band)
-    lm_drift = drift_of(lm.bands, found.lm.band)
+    em_drift = drift_of(em.bands, found.em.band, em.mask)
+    lm_drift = drift_of(lm.bands, found.lm.band, lm.mask)
     context.breathe("refine")
     fine = refine(em, lm, em_drift, lm_drift, found.matrix)
     matrix = found.matrix if fine is None else fine.matrix

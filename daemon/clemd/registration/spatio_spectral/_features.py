@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from clemd.model import BoolImage, FloatImage
 
-from ._cube import Bands, Curve
+from ._cube import Bands, Curve, smoothed_spectra
 
 TILE = 2.0
 """Half the square's side, in median keypoint sizes; the paper leaves it open."""
@@ -46,8 +46,13 @@ def find_features(
     mask: BoolImage,
     *,
     most: int = 0,
+    smooth: bool = False,
 ) -> Features:
-    """SIFT keypoints of `grey`, the strongest `most` (0 = all), and their spectra."""
+    """SIFT keypoints of `grey`, the strongest `most` (0 = all), and their spectra.
+
+    `bands` are smoothed already, or `smooth` says that the spectra are to be: over
+    the px they are means anyway.
+    """
     chosen = None if mask.all() else mask.astype(np.uint8)
     sift = cv2.SIFT.create(nfeatures=most)
     keys, spatial = sift.detectAndCompute(grey, chosen)
@@ -56,6 +61,8 @@ def find_features(
     points = np.array([key.pt for key in keys], np.float64)
     sizes = np.array([key.size for key in keys])
     spectra = spectra_at(bands, points, tile_px(sizes))
+    if smooth:
+        spectra = smoothed_spectra(spectra)
     return Features(
         points=points,
         sizes=sizes,

@@ -64,12 +64,12 @@ class Grids:
         weights = _mixtures(self.em, self.lm, chosen, self._noise[chosen])
         return (
             Mixed(
-                planes=_mix(self.em, chosen, weights),
+                planes=_mix(self.em, chosen, weights, self._em_mask),
                 valid=self._em_mask,
                 from_cube=self._em_from,
             ),
             Mixed(
-                planes=_mix(self.lm, chosen, weights),
+                planes=_mix(self.lm, chosen, weights, self._lm_mask),
                 valid=self._lm_mask,
                 from_cube=self._lm_from,
             ),
@@ -166,19 +166,25 @@ def _mixtures(
 
 
 def _mix(
-    bands: Bands, chosen: NDArray[np.intp], weights: NDArray[np.float32]
+    bands: Bands,
+    chosen: NDArray[np.intp],
+    weights: NDArray[np.float32],
+    valid: BoolImage,
 ) -> NDArray[np.float32]:
     every = np.zeros((len(weights), len(bands)), np.float32)
     every[:, chosen] = weights
     flat = every @ bands.reshape(len(bands), -1)
     planes = flat.reshape(len(weights), *bands.shape[1:])
+    inside = valid.astype(np.float32)
+    share = np.maximum(_broad(inside), 1e-3)
     for plane in planes:
         cv2.GaussianBlur(plane, (0, 0), SMOOTH_PX, dst=plane)
-        plane -= _background(plane)
+        plane -= _broad(plane * inside) / share
     return planes
 
 
-def _background(plane: FloatImage) -> FloatImage:
+def _broad(plane: FloatImage) -> FloatImage:
+    """A wide Gaussian, made on a coarse grid."""
     by = int(BACKGROUND_PX // 2)
     size = max(4, plane.shape[1] // by), max(4, plane.shape[0] // by)
     small = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)

@@ -63,7 +63,7 @@ def read_grid(
     raw = content(source, blocks["WMAP"], "the WDF map area")
     if len(raw) < _WMAP.size:
         raise RefusedFileError("the WDF map area is cut off: save the file again")
-    flags, _, x0, y0, _, dx, dy, _, nx, ny, _, _ = _WMAP.unpack_from(raw)
+    flags, _, x0, y0, _, dx, dy, _, nx, ny, nz, _ = _WMAP.unpack_from(raw)
     if flags & (_RANDOM | _LINE):
         raise RefusedFileError(
             "the spectra lie on single points or a line, not on a grid: measure a map"
@@ -84,7 +84,10 @@ def read_grid(
         rows = ny - 1 - rows if dy < 0 else rows
     else:
         columns, rows = _snapped(places, first, (abs(dx), abs(dy)))
-    order = _ordered(columns[: header.count], rows[: header.count], (ny, nx))
+    taken = min(header.count, nx * ny)
+    if nz > 1:
+        notes.add(f"{nz} layers in depth: the first is used")
+    order = _ordered(columns[:taken], rows[:taken], (ny, nx))
     missing = int((order < 0).sum())
     if missing:
         notes.add(f"{missing} of {nx * ny} points were not measured: not a number")
