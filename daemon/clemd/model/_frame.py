@@ -98,10 +98,6 @@ class Frame:
     dtype: str
     """numpy name of the stored sample type, e.g. `uint8`."""
     channels: tuple[Channel, ...]
-    axis: tuple[float, ...] = ()
-    """Of a spectral frame: one value per channel as recorded, in `axis_unit`."""
-    axis_unit: str = ""
-    """`V` (mirror voltage), `eV`, `1/cm`, `nm`; empty where there is no axis."""
     pixel_size: PixelSize | None = None
     stage: StagePose | None = None
     acquired_at: datetime | None = None
