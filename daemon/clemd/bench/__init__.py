@@ -11,6 +11,7 @@ from clemd.errors import UsageError
 WHATS = (
     "faults",
     "heat",
+    "heat-experiment",
     "methods",
     "pairing",
     "pipeline",
@@ -86,6 +87,18 @@ def run_bench(
         from ._troubles import run_troubles
 
         return run_troubles(trials, seed, as_json=as_json)
+    if what == "heat-experiment":
+        from ._heat_experiment import run_heat_experiment
+
+        wanted = wishes or RegistrationWishes()
+        return run_heat_experiment(
+            trials,
+            seed,
+            conditions=[one for one in (parts or "cool,soaked").split(",") if one],
+            rows=wanted.rows,
+            from_rows=wanted.from_rows,
+            as_json=as_json,
+        )
     if what == "heat":
         from ._heat import run_heat
 

@@ -438,8 +438,8 @@ def bench(
     what: Annotated[
         str,
         typer.Argument(
-            help="faults, heat, methods, pairing, pipeline, registration, sessions, "
-            "train-verdict, troubles, watching"
+            help="faults, heat, heat-experiment, methods, pairing, pipeline, "
+            "registration, sessions, train-verdict, troubles, watching"
         ),
     ],
     trials: Annotated[
@@ -452,7 +452,8 @@ def bench(
     parts: Annotated[
         str,
         typer.Option(
-            help="pipeline: demo,latency,memory,idle,kills; "
+            help="heat-experiment: cool,soaked,limited; "
+            "pipeline: demo,latency,memory,idle,kills; "
             "watching: habits,frozen,known,polled,claimed,mutated"
         ),
     ] = "",
