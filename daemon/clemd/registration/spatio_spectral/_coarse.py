@@ -153,6 +153,12 @@ def _looked(cube: Cube, scale: float, band: int | None) -> Seen:
     chosen = best_band(bands, mask) if band is None else band
     grey = chosen_grey(smoothed_band(bands, chosen), mask)
     features = find_features(
-        grey, bands, cube.energies_ev, mask, most=MOST_FEATURES, smooth=True
+        grey,
+        bands,
+        cube.energies_ev,
+        mask,
+        most=MOST_FEATURES,
+        smooth=True,
+        centred=True,
     )
     return Seen(band=chosen, features=features, from_cube=grid)
