@@ -64,6 +64,8 @@ if TYPE_CHECKING:  # torch loads with it
 
 RATIO_WARNING = 0.01
 """Metadata and measurement may differ by this fraction before we say so."""
+LEAST_BANDS = 3
+"""Fewer bands are no spectrum: they are registered as a picture."""
 LEAST_FIELD_LM_PX = 12
 """Shorter side of the EM field, on the map, below which nothing is searched."""
 LEAST_MAP_SHARE = 0.25
@@ -100,11 +102,6 @@ class Loaded:
     def is_cube(self) -> bool:
         """Is there a spectrum in each point?"""
         return len(self.frame.spectral_axis) == len(self.planes) > 1
-
-    @property
-    def is_spectral(self) -> bool:
-        """Are its channels bands, which no eye sees one by one?"""
-        return self.is_cube or self.frame.is_energy_series
 
     @property
     def picture(self) -> NDArray[Any]:
@@ -279,7 +276,7 @@ def _engine_for(name: str, em: Loaded, lm: Loaded) -> str:
         return name
     if em.frame.is_energy_series and lm.frame.is_energy_series:
         return "spatio-spectral"
-    if em.is_cube and not em.frame.is_energy_series:
+    if em.is_cube and not em.frame.is_energy_series and len(em.planes) >= LEAST_BANDS:
         return "global-gradient"
     return "multimodal"
 
