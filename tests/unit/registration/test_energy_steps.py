@@ -17,6 +17,7 @@ from clemd.registration.spatio_spectral._cube import (
 from clemd.registration.spatio_spectral._drift import drift_of
 from clemd.registration.spatio_spectral._features import (
     differentiated,
+    find_features,
     spectra_at,
     spectral_descriptors,
 )
@@ -125,3 +126,30 @@ def test_drift_between_bands_is_measured(way_px: float) -> None:
     true = np.c_[steps - steps[-1], -0.5 * (steps - steps[-1])]
 
     assert np.abs(found - true).max() < 0.12, math.inf
+
+
+@pytest.mark.parametrize(("centred", "off_px"), [(True, 0.0), (False, 0.25)])
+def test_keypoints_lie_where_the_blobs_are(centred: bool, off_px: float) -> None:
+    """OpenCV's default is a quarter of a px off: at two scales that does not cancel."""
+    y, x = np.mgrid[:300, :400]
+    rng = np.random.default_rng(9)
+    at = [
+        (40 + 70 * i + rng.uniform(0, 5), 40 + 65 * j + rng.uniform(0, 5))
+        for i in range(5)
+        for j in range(4)
+    ]
+    image = np.full((300, 400), 60.0)
+    for bx, by in at:
+        image += 120 * np.exp(-((x - bx) ** 2 + (y - by) ** 2) / 32)
+    grey = image.clip(0, 255).astype(np.uint8)
+    bands = np.stack([grey.astype(np.float32)] * 9)
+    found = find_features(
+        grey, bands, np.arange(9.0), np.ones(grey.shape, bool), centred=centred
+    )
+    gaps = found.points[:, None] - np.array(at)
+    near = np.abs(gaps).max(2).argmin(1)
+    own = gaps[np.arange(len(found)), near]
+    own = own[np.abs(own).max(1) < 1.0]
+
+    assert len(own) >= 15
+    np.testing.assert_allclose(own.mean(0), off_px, atol=0.05)
