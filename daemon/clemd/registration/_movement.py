@@ -186,7 +186,8 @@ class MovementFit:
         n = half.shape[-1]
         small = half.reshape(*self.values.shape[:2], n, n)
         r = self.reach
-        room = math.ceil(0.7 * r) + 1  # half the largest movement of a tile
+        # half the largest movement of a tile; those of tiny images end beyond the edge
+        room = math.ceil(0.7 * r * max(1.0, float(self.xy.abs().max()))) + 1
         padded = nn.pad(small, (room,) * 4)
         device = self.xy.device
         x, y = self.xy.T
