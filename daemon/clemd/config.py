@@ -77,8 +77,9 @@ class RootSettings(_Settings):
     """File-name patterns that are never looked at (temporary names)."""
     sidecars: tuple[str, ...] = ("*.txt", "*.hdr", "*.mdoc", "*.emi")
     """Texts that some microscopes write beside an image: one unit with it."""
-    incomplete_s: Seconds = 60.0
-    """A file whose structure is incomplete is refused after this time unchanged."""
+    incomplete_s: Seconds = 180.0
+    """A file whose structure is incomplete is refused after this time unchanged, and
+    one with a tail of zeros or holes is taken for black: longer than writers pause."""
     sidecar_wait_s: float = Field(default=30.0, ge=0, le=86_400)
     """How long an image without pixel size waits for the text beside it."""
 

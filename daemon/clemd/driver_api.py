@@ -24,6 +24,17 @@ from clemd.errors import ChangedFileError, RefusedFileError
 from clemd.model import Frame, ThermalReading
 
 HEAD_BYTES = 4096
+ANCHORS = ("zarr.json", ".zattrs")
+"""Files that stand for an image that is a folder."""
+
+
+def anchor_of(path: Path) -> Path:
+    """The file to open for `path`: itself, or the one that stands for its folder."""
+    if path.is_dir() and not path.is_symlink():
+        for name in ANCHORS:
+            if (path / name).is_file():
+                return path / name
+    return path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,5 +304,6 @@ __all__ = [
     "SensorDriver",
     "Simulator",
     "SourceFile",
+    "anchor_of",
     "load_drivers",
 ]

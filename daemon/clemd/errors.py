@@ -84,6 +84,10 @@ class WrongResultError(DeviceError):
     """Raised when a device has computed what is not so: nothing of it is published."""
 
 
+class DeviceFullError(DeviceError):
+    """Raised when the computing device has no memory left, however little is asked."""
+
+
 class LeaseLostError(ClemdError):
     """Raised when a job is finished by a worker that no longer owns it."""
 

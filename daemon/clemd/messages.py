@@ -50,6 +50,8 @@ class FrameMessage(Message):
     file_id: int
     side: str
     session: str
+    position: int | None = None
+    """Which image of its file, from zero; None: the file holds one."""
     frame: dict[str, Any]
     """`clemd.frame/1`."""
 

@@ -99,7 +99,7 @@ class Loaded:
     @property
     def is_cube(self) -> bool:
         """Is there a spectrum in each point?"""
-        return len(self.frame.spectral_axis) == len(self.planes) > 1
+        return len(self.frame.axis) == len(self.planes) > 1
 
     @property
     def picture(self) -> NDArray[Any]:
@@ -314,7 +314,7 @@ def _prepared_cube(em: Loaded, ratio: float | None) -> PreparedImage:
     """The EM image as bands, whatever it says of itself: the engine checks it."""
     return prepare_cube(
         em.planes,
-        em.frame.spectral_axis,
+        em.frame.axis,
         reduction=ratio,
         content_key=em.frame.content_sha256,
     )

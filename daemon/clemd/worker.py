@@ -21,7 +21,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
-from clemd.errors import ClemdError, StoppedError, WrongResultError
+from clemd.errors import (
+    ClemdError,
+    DeviceFullError,
+    StoppedError,
+    WrongResultError,
+)
 from clemd.geometry import as_matrix, as_rows
 from clemd.model import Frame, Registration, from_json, to_dict
 from clemd.supervising import configure_logging
@@ -53,7 +58,7 @@ def _serve(task: dict[str, Any], answers: TextIO) -> None:
         done = TASKS[task["kind"]](task, tell)
     except FileNotFoundError as gone:
         tell({"failed": f"missing: {Path(str(gone.filename)).name}"})
-    except WrongResultError as wrong:
+    except (WrongResultError, DeviceFullError) as wrong:
         tell({"wrong": str(wrong), "recycle": True})
     except StoppedError as stopped:
         tell({"stopped": str(stopped)})
@@ -305,9 +310,10 @@ def _set_threads(count: str | None) -> None:
     if not count:
         return
     import cv2
-    import torch
 
-    torch.set_num_threads(int(count))
+    from clemd.registration import use_threads
+
+    use_threads(int(count))
     cv2.setNumThreads(int(count))
 
 

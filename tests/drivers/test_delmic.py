@@ -91,8 +91,8 @@ def test_everything_about_the_cube_is_told(tmp_path: Path) -> None:
     """Uneven wavelengths are kept as they are: a grating is not linear."""
     frame, _ = read(tmp_path, SURVEY, CUBE)
 
-    assert frame.spectral_axis == pytest.approx(AXIS)
-    assert frame.spectral_unit == "nm"
+    assert frame.axis == pytest.approx(AXIS)
+    assert frame.axis_unit == "nm"
     assert frame.acquired_at == datetime(2024, 8, 29, 9, 54, 25, 500000, tzinfo=UTC)
     assert frame.extra["detector"] == "simulated detector"
     assert "2 images in the file: number 2" in frame.warnings[0]
@@ -108,7 +108,7 @@ def test_the_survey_is_a_frame_of_its_own(tmp_path: Path) -> None:
 
     assert frame.modality is Modality.SEM
     assert frame.channels[0].kind is ChannelKind.SE
-    assert frame.spectral_axis == ()
+    assert frame.axis == ()
     np.testing.assert_array_equal(plane, SURVEY.pixels)
 
 
@@ -117,13 +117,13 @@ def test_wavelengths_as_start_and_step_are_read(tmp_path: Path) -> None:
     even = [500.0 + 2.5 * k for k in range(6)]
     image = OdemisImage(pixels=CUBE.pixels, wavelengths_nm=even, even=True)
     frame, _ = read(tmp_path, image)
-    assert frame.spectral_axis == pytest.approx(even)
+    assert frame.axis == pytest.approx(even)
 
 
 def test_a_cube_without_wavelengths_says_so(tmp_path: Path) -> None:
     """Uncalibrated spectrometers exist; an axis is not made up."""
     frame, planes = read(tmp_path, OdemisImage(pixels=CUBE.pixels, title="Spectrum"))
-    assert frame.spectral_axis == ()
+    assert frame.axis == ()
     assert len(planes) == 6
     assert "no wavelengths" in " ".join(frame.warnings)
 
@@ -163,9 +163,9 @@ def test_a_real_spectrum_image() -> None:
 
     assert frame.shape == (45, 69)
     assert len(planes) == 167
-    assert frame.spectral_axis[0] == pytest.approx(470.1151, abs=1e-3)
+    assert frame.axis[0] == pytest.approx(470.1151, abs=1e-3)
     last = 470.1151 + 166 * 3.3719988
-    assert frame.spectral_axis[-1] == pytest.approx(last, abs=0.01)
+    assert frame.axis[-1] == pytest.approx(last, abs=0.01)
     assert frame.pixel_size is not None
     assert frame.pixel_size.x_um == pytest.approx(0.03053103, rel=1e-5)
     assert frame.stage is not None
@@ -215,6 +215,6 @@ def test_real_files_give_their_images(
 def test_uneven_wavelengths_of_a_real_file_are_kept() -> None:
     """Some readers fail on them."""
     frame, _ = read_all(DRIVER, real("test_hyperspectral.h5"))
-    assert frame.spectral_axis[0] == pytest.approx(376.3163, abs=1e-3)
-    assert frame.spectral_axis[1] == pytest.approx(377.1961, abs=1e-3)
-    assert frame.spectral_axis[-1] == pytest.approx(820.8825, abs=1e-3)
+    assert frame.axis[0] == pytest.approx(376.3163, abs=1e-3)
+    assert frame.axis[1] == pytest.approx(377.1961, abs=1e-3)
+    assert frame.axis[-1] == pytest.approx(820.8825, abs=1e-3)

@@ -103,8 +103,8 @@ def test_everything_about_the_cube_is_told(tmp_path: Path) -> None:
     text += "acquisition time = 2025-03-04T05:06:07Z\nsensor type = Spotlight\n"
     frame = read(tmp_path, text)
 
-    assert frame.spectral_axis == tuple(AXIS)
-    assert frame.spectral_unit == "1/cm"
+    assert frame.axis == tuple(AXIS)
+    assert frame.axis_unit == "1/cm"
     assert frame.channels[2].name == "910 1/cm"
     assert frame.channels[2].kind is ChannelKind.SPECTRAL
     assert frame.acquired_at == datetime(2025, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -166,12 +166,12 @@ def test_what_was_not_measured_is_not_a_number(tmp_path: Path) -> None:
 def test_bands_without_wavelengths_are_numbered(tmp_path: Path) -> None:
     """An axis that nobody stated is not made up."""
     frame = read(tmp_path, envi_text(cube(), None))
-    assert frame.spectral_axis == ()
+    assert frame.axis == ()
     assert frame.channels[0].name == "band 1"
     assert "no wavelengths" in " ".join(frame.warnings)
 
     frame = read(tmp_path, envi_text(cube(), AXIS[:-1]))
-    assert frame.spectral_axis == ()
+    assert frame.axis == ()
     assert "10 wavelengths for 11 bands are not used" in " ".join(frame.warnings)
 
 

@@ -262,3 +262,14 @@ def test_png_bomb_is_refused_before_it_is_decoded(pixels: int, tmp_path: Path) -
 
     with pytest.raises(RefusedFileError, match="not a real image"):
         read_all(DRIVER, tmp_path / "a.png")
+
+
+def test_tail_of_a_bitmap_is_looked_at(tmp_path: Path) -> None:
+    """A bitmap states no checksum and no end: only its zeros tell."""
+    pixels = np.full((40, 40, 3), 9, np.uint8)
+    data = imagecodecs.bmp_encode(pixels)
+    path = tmp_path / "a.bmp"
+    path.write_bytes(data[:-1000] + bytes(1000))
+
+    with pytest.raises(IncompleteFileError, match="tail is still zero"):
+        read_all(DRIVER, path)

@@ -80,8 +80,8 @@ def test_everything_about_the_map_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.wdf").write_bytes(encode_wdf(SHOT, WHITE))
     frame, _ = read_all(DRIVER, tmp_path / "a.wdf")
 
-    assert frame.spectral_axis == tuple(SHOT.axis)
-    assert frame.spectral_unit == "1/cm"
+    assert frame.axis == tuple(SHOT.axis)
+    assert frame.axis_unit == "1/cm"
     assert frame.channels[0].name == "710 1/cm"
     assert {channel.kind for channel in frame.channels} == {ChannelKind.SPECTRAL}
     assert frame.acquired_at == SHOT.started_at
@@ -164,10 +164,10 @@ def test_a_thousand_and_more_bands_are_averaged(tmp_path: Path) -> None:
     (tmp_path / "a.wdf").write_bytes(encode_wdf(shot))
     frame, planes = read_all(DRIVER, tmp_path / "a.wdf")
 
-    assert len(planes) == len(frame.spectral_axis) == 701
+    assert len(planes) == len(frame.axis) == 701
     np.testing.assert_allclose(planes[1], many[3:6].mean(0), rtol=1e-6)
-    assert frame.spectral_axis[1] == pytest.approx(4.0)
-    assert frame.spectral_axis[-1] == pytest.approx(2100.0)
+    assert frame.axis[1] == pytest.approx(4.0)
+    assert frame.axis[-1] == pytest.approx(2100.0)
     assert "averaged in groups of 3" in " ".join(frame.warnings)
 
 
@@ -175,7 +175,7 @@ def test_nanometres_are_told_from_wavenumbers(tmp_path: Path) -> None:
     """Photoluminescence maps are in nm."""
     (tmp_path / "a.wdf").write_bytes(encode_wdf(replace(SHOT, unit=3)))
     frame, _ = read_all(DRIVER, tmp_path / "a.wdf")
-    assert frame.spectral_unit == "nm"
+    assert frame.axis_unit == "nm"
 
 
 def changed(data: bytes, at: int, form: str, *values: Any) -> bytes:
@@ -224,7 +224,7 @@ def test_a_real_map_of_wavelengths() -> None:
 
     assert frame.shape == (20, 20)
     assert len(planes) == 1015
-    assert frame.spectral_unit == "nm"
+    assert frame.axis_unit == "nm"
     assert frame.pixel_size is not None
     assert (frame.pixel_size.x_um, frame.pixel_size.y_um) == (1.0, 1.0)
     assert frame.stage is not None
@@ -254,9 +254,9 @@ def test_a_real_line_focus_map() -> None:
 
     assert frame.shape == (49, 45)
     assert len(planes) == 394
-    assert frame.spectral_unit == "1/cm"
-    assert max(frame.spectral_axis) == pytest.approx(1667.694, abs=0.01)
-    assert min(frame.spectral_axis) == pytest.approx(924.195, abs=0.01)
+    assert frame.axis_unit == "1/cm"
+    assert max(frame.axis) == pytest.approx(1667.694, abs=0.01)
+    assert min(frame.axis) == pytest.approx(924.195, abs=0.01)
     assert frame.pixel_size is not None
     assert frame.pixel_size.x_um == pytest.approx(2.6)
     assert frame.stage is not None

@@ -3,6 +3,7 @@
 Started by `test_integrity.py`: `python broken_device.py FILE KIND`. The device is the
 pretended one. In tasks of KIND it computes wrongly: for `register` a part of every
 image that it resamples is lost, for `known` its correlations lie beside the place.
+With `full` as KIND another program holds all of its memory while it registers.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from clemd import worker
@@ -28,6 +30,8 @@ class Fault:
         """What the device says instead."""
         if not self.is_on:
             return None
+        if self.kind == "full":
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 MiB")
         if self.kind == "known" and name in {"fft_irfft2", "_fft_c2r"}:
             return result.roll((3, 3), (-2, -1))  # addresses are off by a little
         if self.kind == "register" and name.startswith("grid_sampler"):
@@ -40,7 +44,8 @@ class Fault:
         """`task`, with the fault where it belongs."""
 
         def run(given: dict[str, Any], tell: Any) -> dict[str, Any]:
-            self.is_on = kind == self.kind and self.flag.exists()
+            broken_in = "register" if self.kind == "full" else self.kind
+            self.is_on = kind == broken_in and self.flag.exists()
             try:
                 done: dict[str, Any] = task(given, tell)
             finally:

@@ -219,6 +219,7 @@ class Intake:
                 file_id=row.id,
                 side=side.value,
                 session=session,
+                position=frame.position,
                 frame=to_contract(frame),
             ),
             session=session,

@@ -158,6 +158,8 @@ class Matching:
         )
         for proposal in decision.tries:
             self._try(proposal, decision.doubt)
+        if is_new and decision.state is State.SETTLED and decision.lm_frame_id:
+            self._tell_doubt(decision.em_frame_id, decision.lm_frame_id, decision.doubt)
         if is_new and decision.state in {State.WAITING, State.EXHAUSTED}:
             self._house.store.announce(
                 PairMessage(
@@ -168,6 +170,12 @@ class Matching:
                 ),
                 session=self.known.row(decision.em_frame_id).session,
             )
+
+    def _tell_doubt(self, em_frame_id: str, lm_frame_id: str, doubt: str) -> None:
+        """The pixels have spoken: is it surer now on which map the image lies?"""
+        for pair in self._house.store.pairs(em_frame_id=em_frame_id):
+            if pair.lm_frame_id == lm_frame_id and pair.state != "overruled":
+                self.tell_pair(pair, doubt)
 
     def _try(self, proposal: PairProposal, doubt: str) -> None:
         store = self._house.store

@@ -362,6 +362,7 @@ class Registrar:
                 lm_frame_id=pair.lm_frame_id,
                 state="done",
                 reasons=pair.reasons,
+                doubt=store.doubt_about(pair.em_frame_id),
             ),
             session=session,
         )
@@ -436,6 +437,7 @@ class Registrar:
                     lm_frame_id=pair.lm_frame_id,
                     state="registering",
                     reasons=pair.reasons,
+                    doubt=self._house.store.doubt_about(pair.em_frame_id),
                 ),
                 session=session,
             )

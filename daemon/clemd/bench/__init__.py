@@ -9,6 +9,7 @@ from pathlib import Path
 from clemd.errors import UsageError
 
 WHATS = (
+    "faults",
     "heat",
     "methods",
     "pairing",
@@ -16,12 +17,13 @@ WHATS = (
     "registration",
     "sessions",
     "train-verdict",
+    "watching",
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistrationWishes:
-    """The options that only `registration` and `train-verdict` know, as typed."""
+    """The options that only some benchmarks know, as typed."""
 
     tiers: str = ""
     kinds: str = ""
@@ -70,6 +72,11 @@ def run_bench(
         return _run_trials(
             what, wishes or RegistrationWishes(), trials, seed, data, as_json
         )
+    if what == "faults":
+        from ._fault_run import run_faults
+
+        kept = None if wishes is None else wishes.rows
+        return run_faults(trials, seed, kept, as_json=as_json)
     if what == "methods":
         from ._methods import run_methods
 
@@ -90,6 +97,19 @@ def run_bench(
         from ._sessions import run_sessions
 
         return run_sessions(trials, seed, as_json=as_json)
+    if what == "watching":
+        from ._watching import run_watching
+
+        wishes = wishes or RegistrationWishes()
+        return run_watching(
+            trials=trials,
+            seed=seed,
+            data=data,
+            parts=parts,
+            jobs=wishes.jobs,
+            rows=wishes.rows,
+            as_json=as_json,
+        )
     raise UsageError("no such benchmark", what, f"choose one of {', '.join(WHATS)}")
 
 

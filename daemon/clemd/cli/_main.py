@@ -438,8 +438,8 @@ def bench(
     what: Annotated[
         str,
         typer.Argument(
-            help="heat, methods, pairing, pipeline, registration, sessions, "
-            "train-verdict"
+            help="faults, heat, methods, pairing, pipeline, registration, sessions, "
+            "train-verdict, watching"
         ),
     ],
     trials: Annotated[
@@ -450,7 +450,11 @@ def bench(
         Path | None, typer.Option(help="Folder of real pairs with truth.")
     ] = None,
     parts: Annotated[
-        str, typer.Option(help="pipeline: demo,latency,memory,idle,kills")
+        str,
+        typer.Option(
+            help="pipeline: demo,latency,memory,idle,kills; "
+            "watching: habits,frozen,known,polled,claimed,mutated"
+        ),
     ] = "",
     pixels: Annotated[
         bool, typer.Option(help="sessions: a real daemon on large images.")

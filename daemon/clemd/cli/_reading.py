@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from clemd.config import ReadingSettings
+from clemd.driver_api import anchor_of
 from clemd.errors import ChangedFileError, IncompleteFileError, RefusedFileError
 from clemd.reading import ReaderPool, ReadRequest, ReadResult
 
@@ -47,7 +48,7 @@ def read_files(
 def _resolved(file: Path) -> Path:
     """Where the file is; the user named this very one, so a link to it is fine."""
     try:
-        return file.resolve(strict=True)
+        return anchor_of(file.resolve(strict=True))
     except FileNotFoundError as missing:
         raise RefusedFileError(f"{file}: no such file: check the path") from missing
     except (OSError, RuntimeError) as failed:  # a loop of links, a name too long

@@ -98,6 +98,10 @@ class Frame:
     dtype: str
     """numpy name of the stored sample type, e.g. `uint8`."""
     channels: tuple[Channel, ...]
+    axis: tuple[float, ...] = ()
+    """Of a spectral frame: one value per channel as recorded, in `axis_unit`."""
+    axis_unit: str = ""
+    """`V` (mirror voltage), `eV`, `1/cm`, `nm`; empty where there is no axis."""
     pixel_size: PixelSize | None = None
     stage: StagePose | None = None
     acquired_at: datetime | None = None
@@ -112,11 +116,6 @@ class Frame:
     """Texts beside the image that were read with it: name -> size and time."""
     position: int | None = None
     """Which image of its file this is, from zero; None: the file stands for one."""
-    spectral_axis: tuple[float, ...] = ()
-    """Of a spectral image: where on the spectrum each channel lies, in order; empty
-    where the channels are no bands."""
-    spectral_unit: str = ""
-    """Of `spectral_axis`: `1/cm`, `nm`, `eV`, `V`..., as the file states it."""
     info_bar_rows: int = 0
     """Rows at the bottom that are not specimen; masked, never cropped."""
     content_sha256: str = ""
@@ -137,5 +136,5 @@ class Frame:
         return (
             self.modality is Modality.HYPERSPECTRAL
             and len(self.channels) > 1
-            and self.spectral_unit in {"V", "eV"}
+            and self.axis_unit in {"V", "eV"}
         )

@@ -6,7 +6,7 @@ _EXPORT = "no driver is installed for it; export OME-TIFF"
 _KNOWN: tuple[tuple[int, bytes, str], ...] = (
     (0, b"ZISRAWFILE", "a Zeiss CZI file"),
     (0, b"\x70\0\0\0", "a Leica LIF file"),
-    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an OLE file (Olympus OIB, Zeiss ZVI)"),
+    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an OLE file (Zeiss ZVI)"),
     (0, b"OLYMPUSRAWFORMAT", "an Olympus OIR file"),
     (0, b"\x89HDF\r\n\x1a\n", "an HDF5 file of neither Velox nor Odemis"),
     (0, b"\xda\xce\xbe\x0a", "a Nikon ND2 file"),

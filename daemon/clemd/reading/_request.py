@@ -32,7 +32,7 @@ class ReadRequest:
     cache: str | None = None
     """Folder for the decoded planes; None = do not write any."""
     accept_zero_tail: bool = False
-    """Take a file whose last pixels are zero: the caller has waited long enough."""
+    """Take a file with holes or a tail of zeros: the caller has waited long enough."""
     want_pixels: bool = True
     timezone: str = "UTC"
     """IANA zone of the instrument's clock, for times that state none."""

@@ -29,6 +29,7 @@ from clemd.errors import (
 )
 from clemd.model import Frame, display_name
 
+from ._holes import check_holes
 from ._magic import foreign_format
 from ._request import ReadRequest, ReadResult
 
@@ -90,8 +91,9 @@ def _read(
     reader = stack.enter_context(_opened(driver, source, position))
     _check_size(reader.frame, max_pixels)
     if not request.accept_zero_tail:
+        check_holes(source)
         _check_tail(reader)
-    digest = _hash(source)
+    digest = _hash(source, reader)
     if position is not None:  # planes and frames are known by it
         digest = hashlib.sha256(f"{digest}\n{position}".encode()).hexdigest()
     write = request.want_pixels and request.cache is not None
@@ -109,6 +111,8 @@ def _read(
         del plane
         count += 1
     source.check_unchanged()
+    # An image that is a folder looks after the files inside it.
+    getattr(reader, "check_unchanged", _nothing)()
     frame = _finish(reader.frame, source, digest, request.timezone, position)
     names = planes.publish() if planes else ()
     look = (source.size_bytes, source.modified_ns, source.inode)
@@ -160,7 +164,11 @@ def _check_tail(reader: FrameReader) -> None:
         check()
 
 
-def _hash(source: SourceFile) -> str:
+def _nothing() -> None:
+    return None
+
+
+def _hash(source: SourceFile, reader: FrameReader) -> str:
     digest = hashlib.sha256()
     at = 0
     while at < source.size_bytes:
@@ -169,6 +177,9 @@ def _hash(source: SourceFile) -> str:
             raise ChangedFileError("the file shrank while it was being read")
         digest.update(block)
         at += len(block)
+    more = getattr(reader, "hash_more", None)
+    if more is not None:
+        more(digest)
     return digest.hexdigest()
 
 

@@ -10,15 +10,16 @@ import torch
 
 from ._engine import Checkpoints, Engine, EngineContext
 from ._engines import engine_named, resolve_device
+from ._identities import noting
 from ._known import check_known_answer
+from ._lanes import use_threads
 from ._limits import Limits, breathing_within
 from ._nesting import Nested, find_nested
 from ._rechecking import recheck
 from ._spectral import SpectralEngine
 
-# The work is hundreds of small steps. Two threads that wait for each other at every one
-# took 1.5 times as long as one thread (decision 7).
-torch.set_num_threads(int(os.environ.get("CLEMD_THREADS", "1")))
+# Threads share pieces of work that are their own, never the single step (decision 7).
+torch.set_num_threads(1)
 
 __all__ = [
     "Checkpoints",
@@ -31,6 +32,8 @@ __all__ = [
     "check_known_answer",
     "engine_named",
     "find_nested",
+    "noting",
     "recheck",
     "resolve_device",
+    "use_threads",
 ]

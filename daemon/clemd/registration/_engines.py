@@ -9,6 +9,7 @@ import torch
 from clemd.errors import UsageError
 
 from ._engine import Engine
+from ._halving import device_full
 
 _ENGINES: dict[str, str] = {
     "multimodal": "clemd.registration.multimodal:MultimodalEngine",
@@ -42,11 +43,14 @@ def resolve_device(name: str) -> str:
 
     Raises:
         UsageError: the named device does not exist on this machine.
+        DeviceFullError: it has no memory left at all.
     """
     if name == "auto":
         return "cuda:0" if torch.cuda.is_available() else "cpu"
     try:
         torch.zeros(1, device=name)
+    except torch.OutOfMemoryError as full:
+        raise device_full(full) from full
     except (RuntimeError, AssertionError) as failed:
         reason = str(failed).splitlines()[0]
         raise UsageError(

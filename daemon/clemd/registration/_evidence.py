@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -11,10 +13,11 @@ from clemd.model import Matrix, PosePrior, TileVotes
 
 from ._finding import lead
 from ._images import Images, Pose, between, middle_of
+from ._lanes import lanes_on
 from ._movement import MovementFit
 from ._search import Candidate
 from ._sharpening import Sharp
-from ._witnesses import field_witnesses, mind_witness, tile_votes
+from ._witnesses import coarse_witnesses, mind_witness, tile_votes, tile_witnesses
 
 JUDGE_EM_PX, JUDGE_LM_PX = 320, 900
 OTHER_TURN_DEG = 25.0
@@ -33,19 +36,27 @@ def gather_evidence(
     parts = decompose(sharp.matrix, middle)
     ratio = 1 / parts.scale
     r = images.reduction(ratio, JUDGE_EM_PX, JUDGE_LM_PX)
+    half = max(1.0, r) * 1.5
+    images.make(ratio, (r, 1.0), (half, 1.0))
     em, lm = images.at(ratio, r)
     inner = between(em, lm, [sharp.matrix])[0]
-    seen = field_witnesses(em.z, lm.z, inner)
-    half = max(1.0, r) * 1.5
     em_half, lm_half = images.at(ratio, half)
-    mind = mind_witness(
-        images.em,
-        images.lm,
-        em_half.shape,
-        lm_half.shape,
-        between(em_half, lm_half, [sharp.matrix])[0],
-        images.device,
-    )
+    pieces: list[Callable[[], dict[str, float]]] = [
+        partial(tile_witnesses, em.z, lm.z, inner),
+        partial(coarse_witnesses, em.z, lm.z, inner),
+        partial(
+            mind_witness,
+            images.em,
+            images.lm,
+            em_half.shape,
+            lm_half.shape,
+            between(em_half, lm_half, [sharp.matrix])[0],
+            images.device,
+        ),
+    ]
+    seen = {
+        k: v for found in lanes_on(images.device).run(pieces) for k, v in found.items()
+    }
     width_lm = images.em.full_shape[1] * parts.scale
     prior_error = (
         0.0
@@ -54,7 +65,6 @@ def gather_evidence(
     )
     return {
         **seen,
-        **mind,
         "asked_lm_px": seen["asked_px"] * r,
         "spread_lm_px": seen["spread_px"] * r,
         "halves_lm_px": seen["halves_px"] * r,

@@ -21,6 +21,8 @@ from torch import Tensor
 from clemd.geometry import compose, resizing
 from clemd.model import Matrix, PreparedImage
 
+from ._identities import demand_field
+
 SIGMA_PX = 1.4
 """Scale of the derivative."""
 RHO_PX = 1.0
@@ -123,6 +125,7 @@ def double_angle(layers: Tensor, valid: Tensor, sigma: float, rho: float) -> Ten
     z = torch.cat([cosine, sine], 1) * gain
     count = mask.sum().clamp(min=1.0)
     z = z - (z.sum((2, 3), keepdim=True) / count) * mask
+    demand_field(z, z.device)
     return torch.cat([z, mask], 1)[0]
 
 

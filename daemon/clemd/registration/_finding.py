@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -17,9 +19,11 @@ from clemd.model import Matrix, Matrix3, PosePrior, PreparedImage
 
 from ._engine import EngineContext
 from ._fields import Field
+from ._halving import in_halves
 from ._images import Images, Pose, between, middle_of, refine
+from ._lanes import lanes_on
 from ._search import Candidate, Grid, distinct, search
-from ._surfaces import tile_surfaces
+from ._surfaces import agreement
 
 CATCH_EM_PX, CATCH_LM_PX = 110, 210
 """Every basin is first caught at this size."""
@@ -219,6 +223,7 @@ def rank(images: Images, poses: list[Pose], prior: PosePrior) -> None:
     ratio = poses[0].ratio
     coarse = images.reduction(ratio, CATCH_EM_PX, CATCH_LM_PX)
     fine = images.reduction(ratio, RANK_EM_PX, RANK_LM_PX)
+    images.make(ratio, (coarse, 1.0), (fine, 1.0), (fine, SECOND_SMOOTHING))
     score_poses(images, poses, fine, prior)
     _move(images, poses, coarse, fine, prior, reach_px=10)
     best = sorted(poses, key=lambda p: -p.merit)[:RANKED]
@@ -240,17 +245,25 @@ def _move(
     """
     em, lm = images.at(poses[0].ratio, reduction)
     before = [(p.matrix, p.score, p.merit) for p in poses]
-    matrices, _ = refine(
-        em,
-        lm,
-        [m for m, _, _ in before],
-        tiles=6,
-        reach_px=reach_px,
-        rounds=2,
-        capture=True,
-    )
-    for pose, matrix in zip(poses, matrices, strict=True):
-        pose.matrix = matrix
+
+    def moved(some: Sequence[Pose]) -> list[Matrix]:
+        matrices, _ = refine(
+            em,
+            lm,
+            [p.matrix for p in some],
+            tiles=6,
+            reach_px=reach_px,
+            rounds=2,
+            capture=True,
+        )
+        return matrices
+
+    halves = [half for half in (poses[0::2], poses[1::2]) if half]
+    lanes = lanes_on(images.device)
+    found = lanes.run([partial(in_halves, moved, half) for half in halves])
+    for half, matrices in zip(halves, found, strict=True):
+        for pose, matrix in zip(half, matrices, strict=True):
+            pose.matrix = matrix
     score_poses(images, poses, judged, prior)
     for pose, old in zip(poses, before, strict=True):
         if pose.merit < old[2]:
@@ -267,16 +280,24 @@ def score_poses(
     """
     ratio = poses[0].ratio
     matrices = [p.matrix for p in poses]
-    em, lm = images.at(ratio, reduction)
-    sharp = tile_surfaces(em.z, lm.z, between(em, lm, matrices), 6, 2).score
-    em2, lm2 = images.at(ratio, reduction, SECOND_SMOOTHING)
-    smooth = tile_surfaces(em2.z, lm2.z, between(em2, lm2, matrices), 6, 2).score
-    em3, lm3 = _as_searched(images, ratio, QUICK)
-    fine = tile_surfaces(em3.z, lm3.z, between(em3, lm3, matrices), 6, 2).score
+    seen = [
+        images.at(ratio, reduction),
+        images.at(ratio, reduction, SECOND_SMOOTHING),
+        _as_searched(images, ratio, QUICK),
+    ]
+
+    def agreements(em: Field, lm: Field) -> list[float]:
+        def some(part: Sequence[Matrix]) -> list[float]:
+            return agreement(em.z, lm.z, between(em, lm, list(part))).tolist()
+
+        return in_halves(some, matrices)
+
+    lanes = lanes_on(images.device)
+    sharp, smooth, fine = lanes.run([partial(agreements, em, lm) for em, lm in seen])
     # with the scale unknown a small field can match by luck: area counts
     known = prior.pixel_size_ratio is not None
-    area = 1.0 if known else math.sqrt(float(em.z[2].sum()))
-    scores = zip(poses, sharp.tolist(), smooth.tolist(), fine.tolist(), strict=True)
+    area = 1.0 if known else math.sqrt(float(seen[0][0].z[2].sum()))
+    scores = zip(poses, sharp, smooth, fine, strict=True)
     for pose, a, b, c in scores:
         pose.score, pose.merit = a, (a + b + c) * area
 

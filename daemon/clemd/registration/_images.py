@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +16,7 @@ from clemd.model import Matrix, PreparedImage, TransformModel
 
 from ._fields import Field, field_of, pooled
 from ._keeping import LM_FIELDS, key_of
+from ._lanes import lanes_on
 from ._movement import MovementFit
 from ._search import Candidate
 from ._surfaces import Surfaces, tile_surfaces
@@ -34,6 +38,20 @@ class Pose:
     merit: float = 0.0
 
 
+class _Which(NamedTuple):
+    """Names one field of a pair."""
+
+    side: str
+    reduction: float
+    """Px of the full image per px of the field."""
+    smooth: float
+
+    @classmethod
+    def of(cls, side: str, reduction: float, smooth: float) -> _Which:
+        """Nearly equal reductions are one."""
+        return cls(side, round(reduction, 6), smooth)
+
+
 class Images:
     """Both images at whatever resolution is asked for, each made once."""
 
@@ -41,7 +59,7 @@ class Images:
         self, em: PreparedImage, lm: PreparedImage, device: torch.device
     ) -> None:
         self.em, self.lm, self.device = em, lm, device
-        self._fields: dict[tuple[str, float, float], Field] = {}
+        self._fields: dict[_Which, Field] = {}
         self._pooled: dict[tuple[float, float, float], tuple[Field, Field]] = {}
         self._lm_key = key_of(lm)
 
@@ -64,10 +82,44 @@ class Images:
         self, ratio: float, reduction: float, smooth: float = 1.0
     ) -> tuple[Field, Field]:
         """(EM field, LM field), both sampled at `reduction` LM px."""
+        self.make(ratio, (reduction, smooth))
         return (
-            self._field("em", self.em, ratio * reduction, smooth),
-            self._field("lm", self.lm, reduction, smooth),
+            self._fields[_Which.of("em", ratio * reduction, smooth)],
+            self._fields[_Which.of("lm", reduction, smooth)],
         )
+
+    def make(self, ratio: float, *levels: tuple[float, float]) -> None:
+        """Make what `at` will be asked for, side by side; (reduction, smooth) each."""
+        wanted = [
+            which
+            for reduction, smooth in levels
+            for which in (
+                _Which.of("em", ratio * reduction, smooth),
+                _Which.of("lm", reduction, smooth),
+            )
+        ]
+        missing = [w for w in dict.fromkeys(wanted) if not self._has(w)]
+        made = lanes_on(self.device).run(
+            [partial(self._made, which) for which in missing]
+        )
+        for which, field in zip(missing, made, strict=True):
+            self._fields[which] = field
+            if which.side == "lm" and self._lm_key:
+                LM_FIELDS.put(self._kept_as(which), field)
+
+    def _has(self, which: _Which) -> bool:
+        if which not in self._fields and which.side == "lm" and self._lm_key:
+            kept = LM_FIELDS.get(self._kept_as(which))
+            if kept is not None:
+                self._fields[which] = kept
+        return which in self._fields
+
+    def _made(self, which: _Which) -> Field:
+        image = self.em if which.side == "em" else self.lm
+        return field_of(image, which.reduction, self.device, which.smooth)
+
+    def _kept_as(self, which: _Which) -> Hashable:
+        return self._lm_key, str(self.device), which
 
     def pooled_at(
         self, ratio: float, reduction: float, finer: float
@@ -80,24 +132,6 @@ class Images:
             by = reduction / fine
             self._pooled[key] = pooled(em, by), pooled(lm, by)
         return self._pooled[key]
-
-    def _field(
-        self, side: str, image: PreparedImage, reduction: float, smooth: float
-    ) -> Field:
-        key = (side, round(reduction, 6), smooth)
-        if key not in self._fields:
-            self._fields[key] = self._made(side, image, reduction, smooth)
-        return self._fields[key]
-
-    def _made(
-        self, side: str, image: PreparedImage, reduction: float, smooth: float
-    ) -> Field:
-        def make() -> Field:
-            return field_of(image, reduction, self.device, smooth)
-
-        if side == "em" or not self._lm_key:
-            return make()
-        return LM_FIELDS.get((self._lm_key, str(self.device), reduction, smooth), make)
 
 
 def between(em: Field, lm: Field, matrices: list[Matrix]) -> torch.Tensor:

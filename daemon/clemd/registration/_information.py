@@ -22,6 +22,8 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from ._fields import blur
+from ._identities import demand_histogram
+from ._lanes import lanes_on
 
 BINS = 24
 SAMPLES = 16_000
@@ -87,19 +89,26 @@ class Information:
             bits, slope = self.bits(p)
             return -bits, -slope
 
-        found = minimize(
-            cost,
-            start,
-            jac=True,
-            method="L-BFGS-B",
-            bounds=[(-MOST_MOVE_PX, MOST_MOVE_PX)] * 4,
-            options={"maxiter": STEPS, "ftol": 1e-7},
-        )
+        def climbed() -> tuple[NDArray[np.float64], float]:
+            found = minimize(
+                cost,
+                start,
+                jac=True,
+                method="L-BFGS-B",
+                bounds=[(-MOST_MOVE_PX, MOST_MOVE_PX)] * 4,
+                options={"maxiter": STEPS, "ftol": 1e-7},
+            )
+            return np.asarray(found.x), -float(found.fun)
+
+        def compared() -> tuple[NDArray[np.float64], float]:
+            return start, self._standing(before)
+
+        (best, after), (_, standing) = lanes_on(self.x.device).run([climbed, compared])
         return Polished(
-            movement=self._movement(found.x),
+            movement=self._movement(best),
             before_bits=before,
-            after_bits=-float(found.fun),
-            standing=self._standing(before),
+            after_bits=after,
+            standing=standing,
         )
 
     def _standing(self, here_bits: float) -> float:
@@ -127,7 +136,9 @@ class Information:
         keep = inside.double()[:, None]
         weights, slopes = weights * keep, slopes * keep
         n = keep.sum().clamp(min=1.0)
-        joint = self.em_weights.T @ weights / n + 1e-12
+        joint = self.em_weights.T @ weights / n
+        demand_histogram(joint, keep.sum() / n, joint.device)
+        joint = joint + 1e-12
         e = joint.sum(1, keepdim=True)
         m = joint.sum(0, keepdim=True)
         bits = (joint * torch.log2(joint / (e * m))).sum()
@@ -214,11 +225,8 @@ def _bin_weights(grey: Tensor) -> tuple[Tensor, Tensor]:
     at = 1.0 + grey.clamp(0, 1) * (BINS - 3)
     base = at.floor().clamp(1, BINS - 3)
     weights, slopes = _cubic(at - base)
-    bins = torch.arange(BINS, device=grey.device, dtype=torch.float64)
-    spread = torch.zeros(len(grey), BINS, dtype=torch.float64, device=grey.device)
-    steep = torch.zeros_like(spread)
-    for tap in range(4):
-        here = (bins == (base + (tap - 1))[:, None]).double()
-        spread += here * weights[:, tap : tap + 1]
-        steep += here * slopes[:, tap : tap + 1]
+    bins = base.long()[:, None] + torch.arange(-1, 3, device=grey.device)
+    empty = torch.zeros(len(grey), BINS, dtype=torch.float64, device=grey.device)
+    spread = empty.scatter(1, bins, weights)
+    steep = empty.scatter(1, bins, slopes)
     return spread, steep * (BINS - 3)

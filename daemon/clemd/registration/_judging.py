@@ -133,9 +133,11 @@ def as_it_is(images: Images, matrix: Matrix, model: TransformModel, seed: int) -
     opinion = second_opinion(images, em, lm, matrix, noise.rms_px)
     return Sharp(
         matrix=matrix,
+        edges=matrix,
         model=model,
         em=em,
         lm=lm,
+        smooth=1.0,
         surfaces=seen,
         pitch_lm_px=pitch,
         noise_px=noise.rms_px,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 
 from clemd.model import PreparedImage
 
@@ -25,17 +25,19 @@ class KeptFields:
         self._fields: OrderedDict[Hashable, Field] = OrderedDict()
         self._bytes = 0
 
-    def get(self, key: Hashable, make: Callable[[], Field]) -> Field:
-        """The field of that key, made now if it is not there."""
+    def get(self, key: Hashable) -> Field | None:
+        """The field of that key, if it is here."""
         if key in self._fields:
             self._fields.move_to_end(key)
-            return self._fields[key]
-        field = self._fields[key] = make()
+        return self._fields.get(key)
+
+    def put(self, key: Hashable, field: Field) -> None:
+        """Keep `field`, which was not here."""
+        self._fields[key] = field
         self._bytes += field.z.nbytes
         while self._bytes > self._most_bytes and len(self._fields) > 1:
             _, oldest = self._fields.popitem(last=False)
             self._bytes -= oldest.z.nbytes
-        return field
 
 
 LM_FIELDS = KeptFields()

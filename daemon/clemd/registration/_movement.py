@@ -328,17 +328,16 @@ def _spline_at(coefficients: Tensor, at: Tensor) -> tuple[Tensor, Tensor, Tensor
     tile = torch.arange(at.shape[2], device=at.device)[None, :, None, None]
     patch = coefficients[batch, tile, rows[..., None], columns[..., None, :]]
 
-    def blend(wy: Tensor, wx: Tensor) -> Tensor:
-        return torch.einsum("bti,btij,btj->bt", wy, patch, wx)
-
-    x0, y0, x1, y1 = w0[:, 0], w0[:, 1], w1[:, 0], w1[:, 1]
-    value = blend(y0, x0)
-    slope = torch.stack([blend(y0, x1), blend(y1, x0)], 1)
-    xy = blend(y1, x1)
+    across = patch @ torch.stack([part[:, 0] for part in (w0, w1, w2)], -1)
+    down = torch.stack([part[:, 1] for part in (w0, w1, w2)], -2)
+    # [i, j]: the i-th derivative along y of the j-th along x
+    along = down @ across
+    value, xy = along[..., 0, 0], along[..., 1, 1]
+    slope = torch.stack([along[..., 0, 1], along[..., 1, 0]], 1)
     bend = torch.stack(
         [
-            torch.stack([blend(y0, w2[:, 0]), xy], 1),
-            torch.stack([xy, blend(w2[:, 1], x0)], 1),
+            torch.stack([along[..., 0, 2], xy], 1),
+            torch.stack([xy, along[..., 2, 0]], 1),
         ],
         1,
     )

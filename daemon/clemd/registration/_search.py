@@ -11,7 +11,7 @@ one forward transform serves four poses.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -26,9 +26,14 @@ from clemd.geometry import compose, invert, mirroring, similarity
 from clemd.model import Matrix
 
 from ._fields import Field, turned
+from ._halving import in_halves
+from ._identities import demand_numbers
+from ._lanes import lanes_on
 
 BATCH = 12
 """Poses transformed together; larger only helps on a GPU."""
+BREATH = 4
+"""Batches between two breathing points."""
 ENERGY_FLOOR = 0.25
 """Least energy, as a share of the template's, that a placement is divided by."""
 
@@ -72,12 +77,20 @@ def search(
 ) -> list[Candidate]:
     """Score every pose of `grid`; best first, one candidate per pose."""
     space = _Space(em, lm, grid)
+    batches = [
+        partial(
+            in_halves,
+            partial(space.score, scale),
+            grid.rotations_deg[start : start + BATCH],
+        )
+        for scale in grid.scales
+        for start in range(0, len(grid.rotations_deg), BATCH)
+    ]
     found: list[Candidate] = []
-    for scale in grid.scales:
-        for start in range(0, len(grid.rotations_deg), BATCH):
-            breathe("search")
-            turns = grid.rotations_deg[start : start + BATCH]
-            found += space.score(scale, turns)
+    for start in range(0, len(batches), BREATH):
+        breathe("search")
+        for some in lanes_on(em.z.device).run(batches[start : start + BREATH]):
+            found += some
     return sorted(found, key=lambda c: -c.score)
 
 
@@ -140,7 +153,7 @@ class _Templates:
     valid: Tensor
     energy: Tensor
     area: Tensor
-    turns: tuple[float, ...]
+    turns: Sequence[float]
     scale: float
 
 
@@ -162,7 +175,7 @@ class _Space:
         self.log_scale = _log_scale(em.from_full) - _log_scale(lm.from_full)
         self.maps = [_Map(lm, self.padded, mirrored=m) for m in grid.mirrors]
 
-    def score(self, scale: float, turns: tuple[float, ...]) -> list[Candidate]:
+    def score(self, scale: float, turns: Sequence[float]) -> list[Candidate]:
         """Best shift of each of `turns`, its half turn and their mirror images."""
         templates = self._templates(scale, turns)
         found: list[Candidate] = []
@@ -171,7 +184,7 @@ class _Space:
                 found += self._best_shifts(one, templates, half=half)
         return found
 
-    def _templates(self, scale: float, turns: tuple[float, ...]) -> _Templates:
+    def _templates(self, scale: float, turns: Sequence[float]) -> _Templates:
         angles = torch.tensor([math.radians(t) for t in turns], device=self.device)
         boxed = self._turn(scale, angles)
         re, im = turned(boxed[:, 0], boxed[:, 1], angles[:, None, None])
@@ -213,6 +226,7 @@ class _Space:
         surface = torch.fft.irfft2(one.re * re + one.im * im, s=self.padded)
         surface *= self._weight(one, window, templates)
         best, at = surface.flatten(1).max(1)
+        demand_numbers(best, self.device)
         scores = best * templates.area.sqrt()
         enough = templates.area >= 50
         return [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -13,6 +14,7 @@ from ._engine import EngineContext
 from ._fields import Field
 from ._finding import RANK_EM_PX, RANK_LM_PX, score_poses
 from ._images import STIFFNESS, Images, Pose, between, middle_of, refine
+from ._lanes import lanes_on
 from ._movement import MovementFit
 from ._opinion import Opinion, second_opinion
 from ._surfaces import Surfaces, tile_surfaces
@@ -61,10 +63,15 @@ class Sharp:
     """The winner on the finest level."""
 
     matrix: Matrix
+    edges: Matrix
+    """What the edges alone say, before the second opinion."""
     model: TransformModel
     em: Field
     lm: Field
+    smooth: float
+    """Smoothing of the two fields."""
     surfaces: Surfaces
+    """Of the two fields at `edges`."""
     pitch_lm_px: float
     """LM px per px of the finest level."""
     noise_px: float
@@ -84,6 +91,7 @@ def finest(images: Images, matrix: Matrix, context: EngineContext) -> Sharp:
         r = images.reduction(ratio, side, 2 * side)
         if r < 0.8 * levels[-1]:
             levels.append(r)
+    images.make(ratio, *((r, 1.0) for r in levels), (levels[-1], CRISP))
     # the affine of `sharpen` guides; each level decides again
     for r in levels:
         context.breathe("refine")
@@ -94,22 +102,32 @@ def finest(images: Images, matrix: Matrix, context: EngineContext) -> Sharp:
         (matrix,), seen = refine(
             em, lm, [matrix], tiles=8, reach_px=6, rounds=3, model=model
         )
-    noise = _noise(seen, em, model, context.seed)
     context.breathe("refine")
     # where the images are clean, edges found at their full sharpness say more
     em_crisp, lm_crisp = images.at(ratio, levels[-1], CRISP)
-    (crisp,), seen_crisp = refine(
-        em_crisp, lm_crisp, [matrix], tiles=8, reach_px=6, rounds=2, model=model
-    )
-    crisp_noise = _noise(seen_crisp, em_crisp, model, context.seed)
-    if crisp_noise < noise:
-        matrix, seen, em, lm, noise = crisp, seen_crisp, em_crisp, lm_crisp, crisp_noise
+
+    def crisper() -> tuple[Matrix, Surfaces, float]:
+        (moved,), seen = refine(
+            em_crisp, lm_crisp, [matrix], tiles=8, reach_px=6, rounds=2, model=model
+        )
+        return moved, seen, _noise(seen, em_crisp, model, context.seed)
+
+    def as_it_is() -> tuple[Matrix, Surfaces, float]:
+        return matrix, seen, _noise(seen, em, model, context.seed)
+
+    plain, crisp = lanes_on(images.device).run([as_it_is, crisper])
+    is_crisp = crisp[2] < plain[2]
+    if is_crisp:
+        em, lm = em_crisp, lm_crisp
+    matrix, seen, noise = min(plain, crisp, key=lambda one: one[2])
     opinion = second_opinion(images, em, lm, matrix, noise)
     return Sharp(
         matrix=opinion.matrix,
+        edges=matrix,
         model=model,
         em=em,
         lm=lm,
+        smooth=CRISP if is_crisp else 1.0,
         surfaces=seen,
         pitch_lm_px=levels[-1],
         noise_px=noise,
@@ -157,19 +175,21 @@ def _held_out(em: Field, lm: Field, start: Matrix) -> list[float]:
     seen = tile_surfaces(em.z, lm.z, between(em, lm, [start]), 8, 8)
     rows, columns = (torch.arange(n, device=em.z.device) for n in seen.grid)
     colour = (rows[:, None] + columns[None, :]).flatten() % 2
-    values = [0.0 for _ in TransformModel]
-    for fold in (0, 1):
+
+    def gains(fold: int) -> list[float]:
         fitted = (colour == fold).double()[None]
         held = MovementFit(seen, em.shape, 1 - fitted)
         fit = MovementFit(seen, em.shape, fitted)
-        for at, model in enumerate(TransformModel):
-            movement = (
-                fit.similarity(capture=True)
-                if model is TransformModel.SIMILARITY
-                else fit.fit(model, stiffness=STIFFNESS)
-            )
-            values[at] += float(held.gain_of(movement.matrices)[0])
-    return values
+        moved = (
+            fit.similarity(capture=True)
+            if model is TransformModel.SIMILARITY
+            else fit.fit(model, stiffness=STIFFNESS)
+            for model in TransformModel
+        )
+        return [float(held.gain_of(one.matrices)[0]) for one in moved]
+
+    one, other = lanes_on(em.z.device).run([partial(gains, fold) for fold in (0, 1)])
+    return [a + b for a, b in zip(one, other, strict=True)]
 
 
 def nearest_similarity(matrix: Matrix, at: tuple[float, float]) -> Matrix:

@@ -18,6 +18,7 @@ import torch.nn.functional as nn
 from torch import Tensor
 
 from ._fields import turned
+from ._identities import demand_inner_products
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +70,8 @@ def tile_surfaces(
     values = torch.fft.irfft2(product, s=size)[..., : 2 * r + 1, : 2 * r + 1]
 
     here = map_z[:, :, r : r + rows * th, r : r + columns * tw]
-    both = here[:, 2] * z[2]
-    em_energy = ((z[:2] ** 2).sum(0) * both).double().sum((1, 2))
-    lm_energy = ((here[:, :2] ** 2).sum(1) * both).double().sum((1, 2))
-    norm = (em_energy * lm_energy).sqrt() + 1e-9
-    overlap = both.double().sum((1, 2)) / z[2].double().sum().clamp(min=1.0)
+    norm, overlap = _shared(z, here)
+    demand_inner_products(values[..., r, r].sum(1), z[:2], here[:, :2], norm)
     values = values.double() / norm[:, None, None, None]
     y = (torch.arange(rows, dtype=torch.float64) + 0.5) * th - 0.5
     x = (torch.arange(columns, dtype=torch.float64) + 0.5) * tw - 0.5
@@ -87,6 +85,23 @@ def tile_surfaces(
         energy=(parts**2).double().sum((1, 2, 3)),
         grid=(rows, columns),
     )
+
+
+def agreement(em: Tensor, lm: Tensor, matrices: Tensor) -> Tensor:
+    """The score of `tile_surfaces` without its surfaces; (batch,) float64."""
+    here = map_in_em(lm, matrices, (int(em.shape[1]), int(em.shape[2])))
+    norm, overlap = _shared(em, here)
+    product = (here[:, :2] * em[:2]).double().sum((1, 2, 3))
+    return product / norm * overlap.sqrt()
+
+
+def _shared(em: Tensor, here: Tensor) -> tuple[Tensor, Tensor]:
+    """Norm of both fields where both are valid, and the valid EM's part of that."""
+    both = here[:, 2] * em[2]
+    em_energy = ((em[:2] ** 2).sum(0) * both).double().sum((1, 2))
+    lm_energy = ((here[:, :2] ** 2).sum(1) * both).double().sum((1, 2))
+    norm = (em_energy * lm_energy).sqrt() + 1e-9
+    return norm, both.double().sum((1, 2)) / em[2].double().sum().clamp(min=1.0)
 
 
 def map_in_em(
@@ -116,8 +131,8 @@ def sample_in_em(
     x = torch.arange(w, device=device, dtype=torch.float64) - margin
 
     def row(i: int) -> Tensor:
-        m = matrices[:, i, :, None, None]
-        return m[:, 0] * x + m[:, 1] * y[:, None] + m[:, 2]
+        along, down, shift = matrices[:, i, :, None].unbind(1)
+        return (along * x)[:, None] + (down * y + shift)[:, :, None]
 
     u, v = row(0), row(1)
     if bool((matrices[:, 2, :2] != 0).any()):  # perspective

@@ -127,32 +127,38 @@ def _median_positive(values: Tensor) -> Tensor:
     return present.median() if present.numel() else values.new_tensor(math.inf)
 
 
-def field_witnesses(em: Tensor, lm: Tensor, matrix: Tensor) -> dict[str, float]:
-    """Tile vote, its null with the EM turned and flipped in place, asked movement.
+def tile_witnesses(em: Tensor, lm: Tensor, matrix: Tensor) -> dict[str, float]:
+    """Tile vote, and the movement that the tiles ask for.
 
     `em`, `lm`: fields (3, height, width); `matrix` (3, 3) EM field px -> LM field px.
     """
     seen = tile_surfaces(em, lm, matrix[None], VOTE_TILES, REACH_PX)
     fine = vote(seen)
-    half = (_halved(em), _halved(lm), _halved_matrix(matrix))
-    quarter = (_halved(half[0]), _halved(half[1]), _halved_matrix(half[2]))
-    coarse, coarse_null = _vote_and_null(*half)
-    coarser, coarser_null = _vote_and_null(*quarter)
     shape = (int(em.shape[1]), int(em.shape[2]))
     asked = MovementFit(seen, shape).similarity(capture=True)
     return {
         "hits": fine.share,
         "tiles": float(fine.usable),
         "log_p": fine.log_p,
-        "hits_coarse": coarse,
-        "hits_null": coarse_null,
-        "hits_coarser": coarser,
-        "hits_coarser_null": coarser_null,
         "asked_px": float(asked.largest_px[0]),
         "spread_px": _spread(seen, asked.matrices[0]),
         "halves_px": _halves_apart(seen, shape),
         "score": float(seen.score[0]),
         "overlap": float(seen.overlap[0]),
+    }
+
+
+def coarse_witnesses(em: Tensor, lm: Tensor, matrix: Tensor) -> dict[str, float]:
+    """Votes of larger tiles, and their null with the EM turned and flipped in place."""
+    half = _halved(em), _halved(lm), _halved_matrix(matrix)
+    hits, null = _vote_and_null(*half)
+    quarter = _halved(half[0]), _halved(half[1]), _halved_matrix(half[2])
+    coarser, coarser_null = _vote_and_null(*quarter)
+    return {
+        "hits_coarse": hits,
+        "hits_null": null,
+        "hits_coarser": coarser,
+        "hits_coarser_null": coarser_null,
     }
 
 

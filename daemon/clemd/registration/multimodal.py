@@ -32,7 +32,9 @@ from clemd.model import (
 from ._engine import EngineContext
 from ._evidence import gather_evidence, gather_votes
 from ._finding import CHECK, QUICK, THOROUGH, Effort, find, lead, narrowed
+from ._halving import device_full
 from ._images import Images, Pose, middle_of
+from ._integrity import check_result
 from ._limits import keeping_limits
 from ._sharpening import Sharp, finest, sharpen
 from .verdict import Judgement, judge
@@ -81,7 +83,21 @@ class MultimodalEngine:
 
         Raises:
             RegistrationRefusedError: the inputs leave nothing to register.
+            WrongResultError: the device has computed something that is not so.
+            DeviceFullError: its memory does not suffice.
         """
+        try:
+            return self._register(em, lm, prior, context)
+        except torch.OutOfMemoryError as full:
+            raise device_full(full) from full
+
+    def _register(
+        self,
+        em: PreparedImage,
+        lm: PreparedImage,
+        prior: PosePrior,
+        context: EngineContext,
+    ) -> Registration:
         started = time.perf_counter()
         context = keeping_limits(context)
         images = Images(em, lm, torch.device(context.device))
@@ -102,6 +118,10 @@ class MultimodalEngine:
         )
         if answer is None:
             return self._nowhere(context, seconds)
+        if answer.judged.verdict is not Verdict.REJECTED:
+            context.breathe("check")
+            with torch.inference_mode():
+                check_result(images, answer.sharp, context.seed)
         return self._found(answer, em, lm, context, seconds)
 
     def _try(

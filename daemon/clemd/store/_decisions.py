@@ -36,6 +36,11 @@ class DecisionQueries(PairQueries):
         )
         return [_decision_row(row) for row in rows]
 
+    def doubt_about(self, em_frame_id: str) -> str:
+        """Why the map of an EM frame may be the wrong one; empty where it is sure."""
+        rows = self.decisions(em_frame_id)[:1]
+        return rows[0].doubt if rows else ""
+
     def chosen_map(self, em_frame_id: str) -> str | None:
         """The map that a person has put an EM frame on, if that still holds."""
         rows = self.decisions(em_frame_id)[:1]

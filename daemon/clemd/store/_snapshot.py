@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from clemd.messages import (
@@ -69,6 +69,7 @@ class SnapshotQueries(
             results = self.registrations(limit=registrations)
             last = self.newest_thermal()
             known = {row.id: row for row in rows} | self._frames_of(results)
+            doubts = {d.frame_id: d.doubt for d in self.newest_decisions()}
             return {
                 "seq": self.last_seq(),
                 "topic_seq": self.topic_seqs(),
@@ -83,7 +84,7 @@ class SnapshotQueries(
                 "frames": [_frame(row, show_frame) for row in rows],
                 "pairs": [
                     *self._waiting({row.id: row.side for row in rows}),
-                    *(_pair(row) for row in self.pairs(limit=frames)),
+                    *(_pair(row, doubts) for row in self.pairs(limit=frames)),
                 ],
                 "registrations": [
                     _registration(r, known).model_dump(mode="json") for r in results
@@ -197,6 +198,7 @@ def _frame(row: FrameRow, show_frame: FrameView) -> dict[str, Any]:
         file_id=row.file_id,
         side=row.side,
         session=row.session,
+        position=row.frame.position,
         frame=show_frame(row.frame),
     ).model_dump(mode="json")
 
@@ -212,7 +214,8 @@ def _lone(row: DecisionRow, side: str) -> dict[str, Any]:
     ).model_dump(mode="json")
 
 
-def _pair(row: PairRow) -> dict[str, Any]:
+def _pair(row: PairRow, doubts: Mapping[str, str]) -> dict[str, Any]:
+    is_open = row.state != "overruled"
     return PairMessage.model_validate(
         {
             "pair_id": row.id,
@@ -220,6 +223,7 @@ def _pair(row: PairRow) -> dict[str, Any]:
             "lm_frame_id": row.lm_frame_id,
             "state": row.state,
             "reasons": row.reasons,
+            "doubt": doubts.get(row.em_frame_id, "") if is_open else "",
         }
     ).model_dump(mode="json")
 

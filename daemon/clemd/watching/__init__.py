@@ -17,14 +17,17 @@ from ._events import (
     Settled,
     Vanished,
 )
+from ._ignore import Ignore
 from ._look import KnownFile, Look
 
 if TYPE_CHECKING:
+    from ._share import ShareRoot
     from ._watch import FolderWatch
 
 __all__ = [
     "Event",
     "FolderWatch",
+    "Ignore",
     "KnownFile",
     "Look",
     "Noticed",
@@ -32,6 +35,7 @@ __all__ = [
     "RootChanged",
     "RootStatus",
     "Settled",
+    "ShareRoot",
     "Vanished",
 ]
 
@@ -43,4 +47,8 @@ def __getattr__(name: str) -> object:
         from ._watch import FolderWatch
 
         return FolderWatch
+    if name == "ShareRoot":
+        from ._share import ShareRoot
+
+        return ShareRoot
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

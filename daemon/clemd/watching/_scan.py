@@ -11,10 +11,11 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from clemd.errors import TransientError
 
-from ._ignore import Ignore
+from ._ignore import Ignore, anchors_of
 from ._look import Look
 
 DEPTH_LIMIT = 32
@@ -50,8 +51,7 @@ class RootIdentity:
     """No entry at all, as a mount point without its share."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One thing met on a walk; plain folders are walked and not told."""
 
     relative: bytes
@@ -143,12 +143,16 @@ def _descend(root_fd: int, folders: list[bytes]) -> int:
 def _walk_open(fd: int, prefix: bytes, ignore: Ignore, depth: int) -> Iterator[Entry]:
     """Walk the open folder `fd` and close it."""
     folders: list[bytes] = []
+    anchors = anchors_of(prefix)
+    if anchors is not None:
+        yield from _anchor_in(fd, prefix, anchors)
+        return
     try:
         with os.scandir(fd) as listing:
             for item in listing:
-                name = os.fsencode(item.name)
-                if ignore.hides(name):
+                if ignore.hides_text(item.name):
                     continue
+                name = os.fsencode(item.name)
                 if item.is_dir(follow_symlinks=False):
                     folders.append(name)
                     continue
@@ -159,6 +163,22 @@ def _walk_open(fd: int, prefix: bytes, ignore: Ignore, depth: int) -> Iterator[E
                 yield _entry(_join(prefix, name), facts)
         for name in folders:
             yield from _walk_inner(fd, _join(prefix, name), name, ignore, depth + 1)
+    except OSError as failed:
+        yield _closed_folder(prefix, failed)
+    finally:
+        os.close(fd)
+
+
+def _anchor_in(fd: int, prefix: bytes, anchors: tuple[bytes, ...]) -> Iterator[Entry]:
+    """The file that stands for the open folder `fd`, which is closed."""
+    try:
+        for name in anchors:
+            try:
+                facts = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            except _GONE:
+                continue
+            yield _entry(_join(prefix, name), facts)
+            return
     except OSError as failed:
         yield _closed_folder(prefix, failed)
     finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +10,9 @@ from numpy.typing import NDArray
 from clemd.driver_api import SourceFile
 from clemd.errors import IncompleteFileError, RefusedFileError
 
+from . import _spans
 from ._ifd import Directory, directories, need, value_bytes
 
-TAIL_BYTES = 4096
 CODECS = {
     1: "none",
     5: "LZW",
@@ -164,49 +163,19 @@ def _check_plausible(page: Page) -> None:
 
 
 def check_tail(source: SourceFile, pages: tuple[Page, ...]) -> None:
-    """Make sure that the last pixels have been written.
-
-    A writer that reserves the whole file first leaves zeros where pixels will come.
+    """Make sure that the last pixels have been written; see `_spans.check_tail`.
 
     Raises:
-        IncompleteFileError: the last 4 KiB of pixel data are all zero. A black image
-            looks the same; the caller decides how long to wait.
+        IncompleteFileError: the tail of the pixel data is still zero.
     """
-    spans = sorted(
-        (
+    _spans.check_tail(
+        source,
+        [
             (int(offset), int(offset + count))
             for page in pages
             for offset, count in zip(page.offsets, page.byte_counts, strict=True)
-        ),
-        key=lambda span: span[1],
-        reverse=True,
+        ],
     )
-    zero_from, zero_bytes = None, 0
-    for start, end in spans:
-        empty = _zeros_before(source, start, end)
-        if empty:
-            zero_from, zero_bytes = end - empty, zero_bytes + empty
-        if empty < end - start:
-            break
-    if zero_from is not None and zero_bytes >= TAIL_BYTES:
-        raise IncompleteFileError(
-            f"the tail is still zero from byte {zero_from}",
-            missing_from=zero_from,
-            missing_to=spans[0][1],
-        )
-
-
-def _zeros_before(source: SourceFile, start: int, end: int) -> int:
-    """How many bytes directly before `end`, back to `start` at most, are zero."""
-    at = end
-    while at > start:
-        size = min(1 << 16, at - start)
-        block = os.pread(source.fd, size, at - size)
-        written = len(block.rstrip(b"\0"))
-        at -= len(block) - written
-        if written or not block:
-            break
-    return end - at
 
 
 __all__ = ["CODECS", "Page", "check_tail", "read_layout", "value_bytes"]

@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from clemd.driver_api import SourceFile
 from clemd.errors import IncompleteFileError, RefusedFileError
 
-_TAIL_BYTES = 4096
+_BLOCK_BYTES = 512
+_LEAST_ZEROS = 64
+"""Fewer zero bytes at the end happen by chance."""
 _ABSURD = 1 << 44
 
 
@@ -61,28 +63,47 @@ def unwritten(source: SourceFile, offset: int, what: str) -> IncompleteFileError
 def check_tail(source: SourceFile, spans: Iterable[tuple[int, int]]) -> None:
     """Make sure that the last pixels have been written.
 
+    A writer that reserves the whole file first leaves zeros where pixels will come,
+    and what it keeps back last is what does not fill a block.
+
     Args:
         source: the open file.
         spans: (first byte, one past the last byte) of everything that holds pixels.
 
     Raises:
-        IncompleteFileError: the last 4 KiB of pixels (all of them, where they are
-            fewer) are zero. A black image looks the same; the caller decides how
-            long to wait.
+        IncompleteFileError: the pixels after the last whole block (512 bytes, at least
+            64 bytes before the end) are zero; so are all, where they are fewer. A
+            black image looks the same; the caller decides how long to wait.
     """
     ordered = sorted(spans, key=lambda span: span[1], reverse=True)
-    wanted = min(_TAIL_BYTES, sum(end - start for start, end in ordered))
-    empty, zero_from = 0, 0
+    zero_from, zero_bytes, is_whole = 0, 0, True
     for start, end in ordered:
-        size = min(wanted - empty, end - start)
-        if os.pread(source.fd, size, end - size).strip(b"\0"):
-            return
-        empty, zero_from = empty + size, end - size
-        if empty >= wanted:
+        empty = _zeros_before(source, start, end)
+        if empty:
+            zero_from, zero_bytes = end - empty, zero_bytes + empty
+        if empty < end - start:
+            is_whole = False
             break
-    if empty:
+    if not zero_bytes:
+        return
+    last = ordered[0][1]
+    block_from = (last - _LEAST_ZEROS) // _BLOCK_BYTES * _BLOCK_BYTES
+    if is_whole or zero_from <= block_from:
         raise IncompleteFileError(
             f"the tail is still zero from byte {zero_from}",
             missing_from=zero_from,
-            missing_to=ordered[0][1],
+            missing_to=last,
         )
+
+
+def _zeros_before(source: SourceFile, start: int, end: int) -> int:
+    """How many bytes directly before `end`, back to `start` at most, are zero."""
+    at = end
+    while at > start:
+        size = min(1 << 16, at - start)
+        block = os.pread(source.fd, size, at - size)
+        written = len(block.rstrip(b"\0"))
+        at -= len(block) - written
+        if written or not block:
+            break
+    return end - at

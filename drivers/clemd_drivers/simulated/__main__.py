@@ -11,6 +11,7 @@ from pathlib import Path
 
 import cv2
 
+from ._every import EVERY, write_every
 from ._plans import PLANS
 from ._playing import play
 from ._session import plan_session
@@ -28,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     if chosen.list_plans:
         for plan in PLANS.values():
             sys.stdout.write(f"{plan.name:10} {plan.purpose}\n")
+        sys.stdout.write(f"{EVERY:10} one small file of every format, no session\n")
         return 0
     problem = _problem(chosen)
     if problem:
@@ -35,6 +37,14 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     # One core: the other ones belong to the daemon that is being shown.
     cv2.setNumThreads(1)
+    if chosen.plan == EVERY:
+        write_every(
+            em_folder=chosen.em,
+            lm_folder=chosen.lm,
+            truth=chosen.truth,
+            seed=chosen.seed,
+        )
+        return 0
     session = plan_session(PLANS[chosen.plan], seed=chosen.seed)
     write_truth(session, chosen.truth)
     pace_s = session.plan.pace_s if chosen.pace is None else chosen.pace
@@ -69,8 +79,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _problem(chosen: argparse.Namespace) -> str | None:
     """What is wrong with the arguments, where, and what to do; in one line."""
-    if chosen.plan not in PLANS:
-        return f"no such plan ({chosen.plan!r}): choose one of {', '.join(PLANS)}"
+    names = (*PLANS, EVERY)
+    if chosen.plan not in names:
+        return f"no such plan ({chosen.plan!r}): choose one of {', '.join(names)}"
     if chosen.seed < 0:
         return f"a seed must not be negative ({chosen.seed}): choose 0 or more"
     if chosen.pace is not None and not 0 <= chosen.pace <= 600:

@@ -22,7 +22,13 @@ from clemd.errors import (
     RefusedFileError,
     UnreadableFormatError,
 )
-from clemd.reading import ReaderPool, ReadRequest, sandbox_report, to_contract
+from clemd.reading import (
+    ReaderPool,
+    ReadRequest,
+    _pool,
+    sandbox_report,
+    to_contract,
+)
 
 Ask = Callable[..., ReadRequest]
 
@@ -118,6 +124,54 @@ def test_black_tail_is_accepted_when_the_caller_has_waited(
     with pytest.raises(IncompleteFileError, match="tail is still zero"):
         pool.read_blocking(ask("a.tif"))
     assert pool.read_blocking(ask("a.tif", accept_zero_tail=True)).planes
+
+
+def test_next_child_is_up_before_the_present_one_goes(
+    pool: ReaderPool, ask: Ask, image: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A child takes a second or two to start: no file should wait for that."""
+    monkeypatch.setattr(_pool, "_FILES_PER_CHILD", 6)
+    monkeypatch.setattr(_pool, "_SUCCESSOR_AT", 3)
+    pool._kill()
+    for _ in range(5):
+        pool.read_blocking(ask("a.tif"))
+    first, successor = pool.child_pid, pool._successor
+    assert successor is not None
+    for _ in range(3):
+        pool.read_blocking(ask("a.tif"))
+
+    assert first != pool.child_pid == successor.pid
+
+
+def test_hole_in_the_middle_is_waited_for(
+    pool: ReaderPool, ask: Ask, image: np.ndarray, export: Path
+) -> None:
+    """A copy that fills its reserved space in any order has a good tail at once."""
+    pixels = np.random.default_rng(3).integers(1, 250, (256, 256), dtype=np.uint8)
+    tifffile.imwrite(export / "b.tif", pixels, metadata=None)
+    data = (export / "b.tif").read_bytes()
+    with (export / "b.tif").open("wb", buffering=0) as stream:
+        os.pwrite(stream.fileno(), data[:8192], 0)
+        os.pwrite(stream.fileno(), data[16384:], 16384)
+
+    with pytest.raises(IncompleteFileError, match="8192 to 16384 are reserved"):
+        pool.read_blocking(ask("b.tif"))
+    assert pool.read_blocking(ask("b.tif", accept_zero_tail=True)).planes
+
+
+def test_last_bytes_that_fill_no_block_are_waited_for(
+    pool: ReaderPool, ask: Ask, export: Path
+) -> None:
+    """Buffers are flushed by whole blocks: what is left comes when the file closes."""
+    pixels = np.random.default_rng(3).integers(1, 250, (100, 128), dtype=np.uint8)
+    tifffile.imwrite(export / "b.tif", pixels, metadata=None)
+    data = (export / "b.tif").read_bytes()
+    kept = len(data) // 4096 * 4096
+    assert 64 <= len(data) - kept < 4096
+    (export / "b.tif").write_bytes(data[:kept] + bytes(len(data) - kept))
+
+    with pytest.raises(IncompleteFileError, match="tail is still zero"):
+        pool.read_blocking(ask("b.tif"))
 
 
 def test_time_without_zone_is_the_instruments(

@@ -11,7 +11,7 @@ import torch
 
 from clemd.model import PosePrior, Registration, Verdict
 from clemd.preparing import prepare
-from clemd.registration import EngineContext, engine_named
+from clemd.registration import EngineContext, engine_named, use_threads
 from clemd.testing import MixedDevicesError, PretendDevice
 
 Register = Callable[[str], Registration]
@@ -40,6 +40,17 @@ def test_repeated_runs_agree_to_the_last_bit(register: Register, device: str) ->
     assert first.verdict is Verdict.ACCEPTED
     assert first.em_to_lm == second.em_to_lm
     assert first.evidence == second.evidence
+
+
+def test_number_of_threads_changes_no_bit(register: Register) -> None:
+    """A result must be repeatable on a machine with other cores."""
+    answers = []
+    for count in (1, 2, 5):
+        use_threads(count)
+        answers.append(register("cpu"))
+    use_threads(2)
+    assert answers[0].em_to_lm == answers[1].em_to_lm == answers[2].em_to_lm
+    assert answers[0].evidence == answers[1].evidence == answers[2].evidence
 
 
 def test_devices_agree_to_a_hundredth_of_a_pixel(

@@ -11,7 +11,7 @@ import pytest
 from clemd.geometry import similarity, translation
 from clemd.model import Matrix
 from clemd.registration._images import Images, between, middle_of
-from clemd.registration._witnesses import field_witnesses
+from clemd.registration._witnesses import tile_witnesses
 
 SHAPE = (280, 340)
 STEP_PX = 6
@@ -27,7 +27,7 @@ def at(x: float, y: float) -> Matrix:
 def apart_px(images: Images, matrix: Matrix) -> float:
     """What the witness says of the halves."""
     em, lm = images.at(1.0, 1.0)
-    return field_witnesses(em.z, lm.z, between(em, lm, [matrix])[0])["halves_px"]
+    return tile_witnesses(em.z, lm.z, between(em, lm, [matrix])[0])["halves_px"]
 
 
 @pytest.mark.parametrize("axis", [0, 1])

@@ -15,7 +15,7 @@ from clemd.registration._evidence import (
     gather_votes,
 )
 from clemd.registration._images import Images, between, middle_of
-from clemd.registration._witnesses import field_witnesses
+from clemd.registration._witnesses import tile_witnesses
 
 TRUE = similarity(
     scale=0.5, rotation_deg=30, mirrored=True, about=(299.5, 249.5), onto=(200, 190)
@@ -55,7 +55,7 @@ def test_at_the_true_place_tiles_agree_and_stay(images: Images) -> None:
     votes = gather_votes(images, TRUE)
     ratio = 2.0
     em, lm = images.at(ratio, images.reduction(ratio, JUDGE_EM_PX, JUDGE_LM_PX))
-    seen = field_witnesses(em.z, lm.z, between(em, lm, [TRUE])[0])
+    seen = tile_witnesses(em.z, lm.z, between(em, lm, [TRUE])[0])
 
     assert votes.asked == seen["tiles"]
     assert votes.count(TileState.AGREES) / votes.asked == seen["hits"] > 0.8

@@ -52,6 +52,41 @@ def test_ignored_names_are_not_met_whatever_their_case(root: Path) -> None:
     assert met(root, Ignore(("*.txt", "*.tmp", ".*"))) == {b"a.tif": ""}
 
 
+def test_image_that_is_a_folder_is_one_file(root: Path) -> None:
+    """Its thousands of chunks are pixels; read as exports they would all be refused."""
+    for name in (
+        "v3.ome.zarr/zarr.json", "v3.ome.zarr/0/zarr.json", "v3.ome.zarr/0/c/0/0",
+        "day/v2.ZARR/.zattrs", "day/v2.ZARR/.zgroup", "day/v2.ZARR/0/0.0",
+        "a.oif", "a.oif.files/s_C001.tif", "new.zarr/0/0/0",
+    ):  # fmt: skip
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"x")
+    ignore = Ignore((".*",))
+    found = [b"a.oif", b"day/v2.ZARR/.zattrs", b"v3.ome.zarr/zarr.json"]
+
+    assert sorted(met(root, ignore)) == found
+    assert met(root, ignore, below=b"v3.ome.zarr") == {b"v3.ome.zarr/zarr.json": ""}
+
+
+@pytest.mark.parametrize(
+    ("relative", "is_hidden"),
+    [
+        (b"a.zarr/zarr.json", False),
+        (b"a.zarr/.zattrs", False),
+        (b"a.zarr/0/zarr.json", True),
+        (b"a.zarr/0/c/0", True),
+        (b".old/a.zarr/zarr.json", True),
+        (b"a.oif.files/s.tif", True),
+        (b"zarr.json", False),
+    ],
+)
+def test_hints_inside_such_a_folder_are_passed_over(
+    relative: bytes, is_hidden: bool
+) -> None:
+    """A kernel event names the chunk; only the file at the top means something."""
+    assert Ignore((".*",)).hides_path(relative) is is_hidden
+
+
 def test_links_are_told_and_never_followed(root: Path, tmp_path: Path) -> None:
     """A link could pull in any file that the daemon may read."""
     (tmp_path / "secret").mkdir()

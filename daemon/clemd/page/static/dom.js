@@ -64,4 +64,5 @@ export const clockTime = (text) => {
   return Number.isNaN(at.getTime()) ? "" : at.toLocaleTimeString("en-GB");
 };
 
-export const baseName = (path) => String(path || "").split(/[\\/]/).pop();
+/** The last part of a path; an image that is a folder is called by the folder. */
+export const baseName = (path) => String(path || "").replace(/[\\/](zarr\.json|\.zattrs)(?= #\d+$|$)/, "").split(/[\\/]/).pop();

@@ -61,11 +61,12 @@ export function showWaiting(store, chosen, choose) {
   const name = (id) => baseName(store.nameOf(store.frame(id)) || id || "");
   fill(byId("waiting"), pairs, {
     key: (one) => one.pair_id || `${one.em_frame_id}|${one.lm_frame_id}`,
-    mark: (one) => `${one.state} ${name(one.em_frame_id)} ${chosen.em === one.em_frame_id} ${one.reasons}`,
+    mark: (one) => `${one.state} ${name(one.em_frame_id)} ${chosen.em === one.em_frame_id} ${one.reasons} ${one.doubt} ${name(one.lm_frame_id)}`,
     row: (one) => {
       const lone = one.em_frame_id || one.lm_frame_id;
       const why = one.reasons?.[0] || (one.em_frame_id ? "no light image yet" : "no electron image yet");
-      const doing = one.state === "waiting" ? why : `${one.state === "registering" ? "registering" : "next"} on ${name(one.lm_frame_id)}`;
+      const next = `${one.state === "registering" ? "registering" : "next"} on ${name(one.lm_frame_id)}`;
+      const doing = one.state === "waiting" ? why : one.doubt ? `${next}, doubtful: ${one.doubt}` : next;
       return h("li", {}, h("button.row.waiting", { type: "button",
         "aria-current": !chosen.registration && chosen.em === one.em_frame_id && chosen.lm === one.lm_frame_id ? "true" : null,
         onclick: () => choose({ em: one.em_frame_id, lm: one.lm_frame_id }) },

@@ -112,7 +112,7 @@ function refresh() {
     tools.show();
     showLoading();
   }
-  const mark = JSON.stringify([chosen, about.result, store.verbs, store.changed, [...store.contradicted.values()], store.nameOf(about.emFrame), store.nameOf(about.lmFrame)]);
+  const mark = JSON.stringify([chosen, about.result, store.verbs, store.changed, [...store.contradicted.values()], store.doubtOf(about.emFrame?.frame_id, about.lmFrame?.frame_id), store.nameOf(about.emFrame), store.nameOf(about.lmFrame)]);
   if (mark === drawn) return; // sliders and late pictures do not change the words
   drawn = mark;
   if (placing?.isOn) placing.showCard();

@@ -124,11 +124,19 @@ export class Store extends EventTarget {
     this.history = readings.map(readingOf).filter(Boolean);
   }
 
-  /** What a frame is called: the name of the file it was read from. */
+  /** What a frame is called: its file, and which image of it where it holds several. */
   nameOf(frame) {
     if (!frame) return "";
     const file = this.files.find((one) => one.file_id === frame.file_id);
-    return frame.frame?.path || file?.name || frame.frame_id;
+    const scene = Number.isInteger(frame.position) ? ` #${frame.position + 1}` : "";
+    return file?.name ? `${file.name}${scene}` : frame.frame_id;
+  }
+
+  /** Why an EM image may lie on another map than this one, and which those are. */
+  doubtOf(em, lm) {
+    const pairs = this.pairs.filter((one) => em && one.em_frame_id === em && one.lm_frame_id && one.state !== "overruled");
+    const rivals = pairs.map((one) => one.lm_frame_id).filter((id) => id !== lm);
+    return { doubt: pairs[0]?.doubt || "", rivals: [...new Set(rivals)] };
   }
 
   frame(id) { return this.frames.find((one) => one.frame_id === id) || null; }

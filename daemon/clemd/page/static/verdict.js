@@ -77,6 +77,24 @@ function warnings(about, store) {
   return list;
 }
 
+const MOST_RIVALS = 3;
+
+/** Where the files or the pixels leave open on which map an image lies: both, in words. */
+function doubtful(about, store, ask) {
+  const em = about.emFrame, lm = about.lmFrame;
+  if (!em || !lm) return null;
+  const { doubt, rivals } = store.doubtOf(em.frame_id, lm.frame_id);
+  if (!doubt) return null;
+  const called = (id) => baseName(store.nameOf(store.frame(id)) || id);
+  const others = rivals.slice(0, MOST_RIVALS);
+  const words = others.length ? ` Shown on ${called(lm.frame_id)}; it may belong on ${others.map(called).join(" or ")}.` : "";
+  const moves = store.verbs.includes("pair") ? others.map((id) => h("button", { type: "button", data: { verb: "pair" },
+    title: "Your word holds over the rules; it can be taken back",
+    onclick: () => ask("pair", { em_frame_id: em.frame_id, lm_frame_id: id }) }, `Put it on ${called(id)}`)) : [];
+  return h("div.warning", { id: "doubt" }, h("p", {}, `It is doubtful where this image belongs: ${doubt}.${words}`),
+    moves.length ? h("div.actions", {}, ...moves) : null);
+}
+
 function resultCard(about, store, ask, place) {
   const { result, verdict, found } = about;
   return [
@@ -84,6 +102,7 @@ function resultCard(about, store, ask, place) {
       h("p", {}, overruled(about) ? `Decided by the operator. The program said: ${overruled(about)}.` : MEANING[verdict] || ""))),
     h("p.pairing", {}, h("span.name", { title: result.em_file }, baseName(result.em_file)), " on ",
       h("span.name", { title: result.lm_file }, baseName(result.lm_file))),
+    doubtful(about, store, ask),
     ...warnings(about, store),
     found.reasons?.length ? h("ul.reasons", {}, ...found.reasons.map((text) => h("li", {}, text))) : null,
     h("dl", {}, ...figures(about).flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])),
@@ -92,7 +111,7 @@ function resultCard(about, store, ask, place) {
   ];
 }
 
-function loneCard(about, store) {
+function loneCard(about, store, ask) {
   const lone = about.emFrame || about.lmFrame;
   if (!lone) return [h("div.stamp.none", {}, sign("waiting"), h("div", {}, h("h2", {}, "Nothing to show yet"),
     h("p", {}, "Save an image at the microscope. It appears here by itself.")))];
@@ -101,13 +120,14 @@ function loneCard(about, store) {
     .map((frame) => baseName(store.nameOf(frame))).join(" and ");
   return [h("div.stamp.none", {}, sign("waiting"), h("div", {},
     h("h2", {}, both ? "Not registered yet" : "No partner yet"),
-    h("p", {}, both ? "The overlay appears when its verdict is known." : "This image is paired when its partner is exported."))), h("p.pairing", {}, h("span.name", {}, names))];
+    h("p", {}, both ? "The overlay appears when its verdict is known." : "This image is paired when its partner is exported."))), h("p.pairing", {}, h("span.name", {}, names)),
+    doubtful(about, store, ask), h("p.said", { id: "said", role: "status" })];
 }
 
 export function showVerdict(about, store, ask, place) {
   const said = byId("said")?.textContent || "";
   const same = byId("verdict").dataset.of === (about.result?.registration_id || "");
-  const parts = about.result ? resultCard(about, store, ask, place) : loneCard(about, store);
+  const parts = about.result ? resultCard(about, store, ask, place) : loneCard(about, store, ask);
   byId("verdict").replaceChildren(...parts.filter(Boolean));
   byId("verdict").dataset.of = about.result?.registration_id || "";
   if (same && byId("said")) byId("said").textContent = said;

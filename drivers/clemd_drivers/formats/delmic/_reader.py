@@ -138,8 +138,8 @@ class DelmicDriver:
             acquired_at=_facts.acquired_at(one),
             instrument="Delmic",
             ids=_facts.plane_of(one),
-            spectral_axis=() if bands is None else bands.axis,
-            spectral_unit="" if bands is None else bands.unit,
+            axis=() if bands is None else bands.axis,
+            axis_unit="" if bands is None else bands.unit,
             extra=cleaned({"title": one.title, "detector": one.hardware}),
             warnings=tuple(notes.lines),
         )

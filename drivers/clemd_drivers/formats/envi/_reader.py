@@ -87,8 +87,8 @@ class EnviDriver:
             pixel_size=size,
             acquired_at=acquired_at(header),
             instrument=clean(header.values.get("sensor type")) or None,
-            spectral_axis=bands.axis if placed else (),
-            spectral_unit=bands.unit,
+            axis=bands.axis if placed else (),
+            axis_unit=bands.unit,
             extra=cleaned({key: header.values.get(key) for key in _KEPT}),
             warnings=tuple(notes.lines),
         )

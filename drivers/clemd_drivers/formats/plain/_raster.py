@@ -29,6 +29,8 @@ class RasterHeader:
     samples: int
     """Colour samples, alpha not counted."""
     dtype: str
+    span: tuple[int, int] | None = None
+    """(first byte, one past the last byte) of pixels that nothing else vouches for."""
 
 
 def kind_of(head: bytes) -> str | None:
@@ -168,4 +170,4 @@ def _bmp(source: SourceFile) -> RasterHeader:
     end = start + (width * bits + 31) // 32 * 4 * height
     if end > source.size_bytes:
         raise _missing(source, end, "the BMP image")
-    return RasterHeader("bmp", width, height, 3, "uint8")
+    return RasterHeader("bmp", width, height, 3, "uint8", (start, end))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from clemd.driver_api import SourceFile
 from clemd.errors import RefusedFileError
 from clemd.model import Channel, Frame, Modality
+from clemd_drivers.formats import _spans
 from clemd_drivers.formats._guard import guarded
 from clemd_drivers.formats._pixels import info_bar_rows, sharpest
 from clemd_drivers.formats._tiff import Page, TiffPixels, is_tiff, same_size
@@ -88,10 +89,13 @@ class _TiffReader(_Reader):
 
 
 class _RasterReader(_Reader):
-    def __init__(self, frame: Frame, source: SourceFile, kind: str) -> None:
+    def __init__(
+        self, frame: Frame, source: SourceFile, header: _raster.RasterHeader
+    ) -> None:
         super().__init__(frame)
         self._source = source
-        self._kind = kind
+        self._kind = header.kind
+        self._span = header.span
         self._pixels: NDArray[Any] | None = None
 
     def _decode(self, channel: int) -> NDArray[Any]:
@@ -105,6 +109,11 @@ class _RasterReader(_Reader):
         if pixels.ndim == 3:
             pixels = pixels[..., min(channel, pixels.shape[2] - 1)]
         return np.ascontiguousarray(pixels)
+
+    def check_tail(self) -> None:
+        if self._span is not None:
+            with guarded("reading the tail"):
+                _spans.check_tail(self._source, [self._span])
 
 
 class PlainDriver:
@@ -173,7 +182,7 @@ class PlainDriver:
             maker_of(source, None),
             [_UNCALIBRATED],
         )
-        return _RasterReader(frame, source, header.kind)
+        return _RasterReader(frame, source, header)
 
     def _frame(
         self,

@@ -120,8 +120,8 @@ class WdfDriver:
                 x_um=grid.step_um[0], y_um=grid.step_um[1], source="WMAP step"
             ),
             stage=StagePose(x_um=centre[0], y_um=centre[1]),
-            spectral_axis=bands.axis,
-            spectral_unit=bands.unit,
+            axis=bands.axis,
+            axis_unit=bands.unit,
             warnings=tuple(notes.lines),
         )
         frame = _with_common(frame, header)

@@ -1,0 +1,149 @@
+"""A wrong number on the way to a matrix is noticed where it could matter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from clemd.errors import WrongResultError
+from clemd.model import PosePrior, Registration, Verdict
+from clemd.preparing import prepare
+from clemd.registration import EngineContext, engine_named, noting
+from clemd.registration._identities import (
+    demand_field,
+    demand_histogram,
+    demand_inner_products,
+    demand_numbers,
+)
+from clemd.testing import PretendDevice
+
+Fault = Callable[[str, Tensor], Tensor | None]
+Register = Callable[[Fault | None], Registration]
+
+
+@pytest.fixture
+def register(texture: Callable[..., Any]) -> Register:
+    """The default engine on the pretended device, with a fault of its own."""
+    lm = texture(11)
+    em = np.ascontiguousarray(lm[60:220, 40:240][::-1, ::-1])
+    images = prepare([em]), prepare([lm])
+
+    def register(fault: Fault | None) -> Registration:
+        with PretendDevice(fault=fault):
+            return engine_named("multimodal").register(
+                *images,
+                PosePrior(pixel_size_ratio=1.0),
+                EngineContext(device=PretendDevice.NAME),
+            )
+
+    return register
+
+
+class From:
+    """Breaks every result of one operation, from the nth on that is large enough."""
+
+    def __init__(
+        self, name: str, nth: int, change: Callable[[Tensor], Tensor], least: int = 0
+    ) -> None:
+        self.name, self.nth, self.change, self.least = name, nth, change, least
+        self.seen = 0
+
+    def __call__(self, name: str, result: Tensor) -> Tensor | None:
+        """What the device says instead."""
+        if name != self.name or result.numel() < self.least:
+            return None
+        self.seen += 1
+        return self.change(result) if self.seen > self.nth else None
+
+
+def test_device_that_computes_rightly_hears_no_complaint(register: Register) -> None:
+    """A check that cried wolf would be switched off."""
+    with noting() as notes:
+        found = register(None)
+    assert found.verdict is Verdict.ACCEPTED
+    assert notes == []
+
+
+def moved_map(result: Tensor) -> Tensor:
+    """As if read from addresses a row and two columns further."""
+    return result.roll((1, 2), (-2, -1))
+
+
+def test_map_sampled_beside_its_place_is_noticed(register: Register) -> None:
+    """All surfaces then agree with each other, and the matrix is off by px."""
+    counted = From("grid_sampler", 10**6, moved_map)
+    register(counted)
+    late = From("grid_sampler", counted.seen // 2, moved_map)
+    with pytest.raises(WrongResultError, match="correlates wrongly"):
+        register(late)
+
+
+def test_field_of_other_pixels_is_noticed(register: Register) -> None:
+    """Its directions are those of something else."""
+    with pytest.raises(WrongResultError, match="edges where the image has none"):
+        register(_swapped_axes())
+
+
+def _swapped_axes() -> Fault:
+    """Real for imaginary parts, as by a stale buffer between the two."""
+
+    def fault(name: str, result: Tensor) -> Tensor | None:
+        if name != "cat" or result.dim() != 4 or result.shape[1] != 2:
+            return None
+        return result.flip(1)
+
+    return fault
+
+
+@pytest.mark.parametrize("shift", [(1, 0), (0, 3)])
+def test_correlation_that_lost_its_place_is_noticed(
+    register: Register, shift: tuple[int, int]
+) -> None:
+    """Every transform back lies a little beside its place."""
+
+    def fault(name: str, result: Tensor) -> Tensor | None:
+        if name not in {"fft_irfft2", "_fft_c2r"}:
+            return None
+        return result.roll(shift, (-2, -1))
+
+    with pytest.raises(WrongResultError, match="Fourier transform"):
+        register(fault)
+
+
+def test_score_that_is_no_number_is_noticed(register: Register) -> None:
+    """It would only drop candidates, and the pair would be called hopeless."""
+
+    def fault(name: str, result: Tensor) -> Tensor | None:
+        return result * float("nan") if name in {"fft_irfft2", "_fft_c2r"} else None
+
+    with pytest.raises(WrongResultError, match="not a number"):
+        register(fault)
+
+
+def test_sums_that_hold_pass_and_others_do_not() -> None:
+    """Each identity by itself, with the smallest thing that breaks it."""
+    cpu = torch.device("cpu")
+    one = torch.tensor([[[1.0, 0.5]], [[0.0, 0.25]]])
+    inner, norm = (one * one).sum()[None], (one * one).sum()[None].double()
+    demand_inner_products(inner, one, one[None], norm)
+    demand_histogram(torch.full((4, 4), 1 / 16), torch.tensor(1.0), cpu)
+    demand_field(one, cpu)
+    demand_numbers(one, cpu)
+
+    with pytest.raises(WrongResultError):
+        demand_inner_products(inner * 1.01, one, one[None], norm)
+    with pytest.raises(WrongResultError):
+        demand_inner_products(inner, one, one[None], norm / 2)
+    with pytest.raises(WrongResultError):
+        demand_histogram(torch.full((4, 4), 1 / 15), torch.tensor(1.0), cpu)
+    with pytest.raises(WrongResultError):
+        demand_field(one * 1e30, cpu)
+    with pytest.raises(WrongResultError):
+        demand_field(one * float("nan"), cpu)
+    with pytest.raises(WrongResultError):
+        demand_numbers(one * float("inf"), cpu)
