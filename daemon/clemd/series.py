@@ -39,16 +39,16 @@ BOX_SIGMA = 0.42
 
 def energies_ev(frame: Frame, line: EnergyLine = DEFAULT_LINE) -> tuple[float, ...]:
     """The frame's axis as energies, band by band; empty where it has none."""
-    if frame.axis_unit == "eV":
-        return frame.axis
-    if frame.axis_unit == "V":
-        return tuple(line[0] * volts + line[1] for volts in frame.axis)
+    if frame.spectral_unit == "eV":
+        return frame.spectral_axis
+    if frame.spectral_unit == "V":
+        return tuple(line[0] * volts + line[1] for volts in frame.spectral_axis)
     return ()
 
 
 def shown_band(frame: Frame) -> int:
     """The band that people look at: of a series the one that holds all electrons."""
-    if not frame.is_energy_series or len(frame.axis) != len(frame.channels):
+    if not frame.is_energy_series or len(frame.spectral_axis) != len(frame.channels):
         return 0
     return int(np.argmax(energies_ev(frame)))
 
@@ -88,7 +88,7 @@ def spectrum_at(
     Raises:
         UsageError: no energy series, or the place is off the image.
     """
-    if not frame.is_energy_series or len(frame.axis) != len(planes):
+    if not frame.is_energy_series or len(frame.spectral_axis) != len(planes):
         raise UsageError(
             "not an energy series", frame.path, "choose a file with several energies"
         )
@@ -161,8 +161,8 @@ def write_aligned(
             Channel(name=f"{energies[i]:.2f} eV", kind=ChannelKind.SPECTRAL)
             for i in order
         ),
-        axis=tuple(energies[i] for i in order),
-        axis_unit="eV",
+        spectral_axis=tuple(energies[i] for i in order),
+        spectral_unit="eV",
         pixel_size=lm.pixel_size,
         info_bar_rows=0,
         stage=lm.stage,

@@ -59,8 +59,8 @@ def test_each_page_is_a_channel_with_its_voltage(tmp_path: Path) -> None:
     """The axis is kept as recorded; energies are the profile's to say."""
     frame, _ = read_all(DRIVER, write(tmp_path / "a.tif", series()))
 
-    assert frame.axis == pytest.approx(series().mirror_v)
-    assert frame.axis_unit == "V"
+    assert frame.spectral_axis == pytest.approx(series().mirror_v)
+    assert frame.spectral_unit == "V"
     assert {c.kind for c in frame.channels} == {ChannelKind.SPECTRAL}
     assert frame.extra["axis"] == "TLD/Mirror"
 
@@ -86,8 +86,8 @@ def test_list_beside_decides(tmp_path: Path) -> None:
     )
     frame, _ = read_all(DRIVER, path)
 
-    assert frame.axis == tuple(page / 4 for page in range(1, 13))
-    assert frame.axis_unit == "eV"
+    assert frame.spectral_axis == tuple(page / 4 for page in range(1, 13))
+    assert frame.spectral_unit == "eV"
     assert frame.pixel_size is not None
     assert frame.pixel_size.x_um == 0.25
     assert "a.txt" in frame.extra["axis"]

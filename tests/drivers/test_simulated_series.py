@@ -105,7 +105,7 @@ def test_files_and_truth_can_be_read_back(taken: Pair, tmp_path: Path) -> None:
 
     assert large.name == "sehi_0011_100um.tif"
     np.testing.assert_array_equal(np.stack(planes), taken[1].bands)
-    assert frame.axis == pytest.approx(tuple(taken[1].mirror_v))
+    assert frame.spectral_axis == pytest.approx(tuple(taken[1].mirror_v))
     assert len(matrices) == 49
     np.testing.assert_allclose(
         as_matrix(matrices[7]), em_to_lm(taken[1], taken[0], 7, 7)

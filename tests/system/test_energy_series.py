@@ -108,5 +108,5 @@ def test_frames_are_hyperspectral_with_their_voltages(service: Service) -> None:
     frames = service[0].ask(lambda reader: reader.frames())
 
     assert {row.frame.modality for row in frames} == {Modality.HYPERSPECTRAL}
-    assert all(row.frame.axis_unit == "V" for row in frames)
-    assert all(len(row.frame.axis) == 49 for row in frames)
+    assert all(row.frame.spectral_unit == "V" for row in frames)
+    assert all(len(row.frame.spectral_axis) == 49 for row in frames)

@@ -38,7 +38,7 @@ def frame(volts: tuple[float, ...] = VOLTS, **more: object) -> Frame:
             Channel(name=f"{v:g} V", kind=ChannelKind.SPECTRAL) for v in volts
         ),
         "axis": volts,
-        "axis_unit": "V",
+        "spectral_unit": "V",
     }
     return Frame(**(facts | more))  # type: ignore[arg-type]
 
@@ -80,7 +80,7 @@ def test_band_of_all_electrons_is_shown() -> None:
     """The dark end of a series tells an operator nothing."""
     assert shown_band(frame()) == 4
     assert shown_band(frame(volts=VOLTS[::-1])) == 0
-    assert shown_band(frame(axis_unit="")) == 0
+    assert shown_band(frame(spectral_unit="")) == 0
 
 
 def test_spectrum_is_the_slope_of_what_passes() -> None:
@@ -110,7 +110,7 @@ def test_place_off_the_image_is_refused(at: tuple[float, float]) -> None:
 def test_ordinary_image_has_no_spectrum() -> None:
     """One channel, or channels without energies."""
     with pytest.raises(UsageError, match="not an energy series"):
-        spectrum_at(frame(axis_unit="nm"), planes(), (5.0, 5.0))
+        spectrum_at(frame(spectral_unit="nm"), planes(), (5.0, 5.0))
 
 
 def test_aligned_cube_lies_on_the_map_with_its_drift_taken_out(tmp_path: Path) -> None:

@@ -137,5 +137,5 @@ class Frame:
         return (
             self.modality is Modality.HYPERSPECTRAL
             and len(self.channels) > 1
-            and self.axis_unit in {"V", "eV"}
+            and self.spectral_unit in {"V", "eV"}
         )
