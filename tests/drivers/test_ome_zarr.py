@@ -51,7 +51,8 @@ class _Suite(FormatDriverSuite):
 
     def write_good(self, path: Path) -> GoodFile:
         """A store beside nothing else."""
-        anchor = write(path.with_suffix(".zarr"), encode_ome_zarr(SHOT, noise(), **self.how))
+        files = encode_ome_zarr(SHOT, noise(), **self.how)
+        anchor = write(path.with_suffix(".zarr"), files)
         return GoodFile(
             path=anchor,
             planes=tuple(noise()),

@@ -1,4 +1,4 @@
-"""A pairing that may be wrong is said to be so, and can be put right where it is said."""
+"""A pairing that may be wrong is called so, and is put right where that is said."""
 
 from __future__ import annotations
 

@@ -50,13 +50,12 @@ class Inbox:
         for root in self._house.profile.roots:
             known = {
                 relative: KnownFile(
-                    row.size_bytes,
-                    row.modified_ns,
-                    row.inode,
-                    row.state in SETTLED_STATES,
+                    size_bytes, modified_ns, inode, state in SETTLED_STATES
                 )
-                for relative, row in self._house.store.known_files(root.name).items()
-                if row.state != "vanished"
+                for relative, size_bytes, modified_ns, inode, state in (
+                    self._house.store.known_looks(root.name)
+                )
+                if state != "vanished"
             }
             watch = FolderWatch(root, known, self.offer)
             self._watches[root.name] = watch
@@ -197,7 +196,7 @@ class Inbox:
                     self._queue(store.revise_file(image.id))
 
     def _lose(self, event: Vanished) -> None:
-        row = self._house.store.known_files(event.root).get(event.relative)
+        row = self._house.store.find_file(event.root, event.relative)
         if row is None or row.state == "vanished":
             return
         self._house.store.set_file_state(row.id, "vanished", "the file is gone")

@@ -32,10 +32,10 @@ def main(arguments: list[str]) -> None:
     with Store.open(state) as store:
         began_s = time.monotonic()
         known = {
-            relative: KnownFile(
-                row.size_bytes, row.modified_ns, row.inode, row.state == "read"
+            relative: KnownFile(size_bytes, modified_ns, inode, state == "read")
+            for relative, size_bytes, modified_ns, inode, state in store.known_looks(
+                ROOT
             )
-            for relative, row in store.known_files(ROOT).items()
         }
         loaded_s = time.monotonic() - began_s
         events: queue.SimpleQueue[Event] = queue.SimpleQueue()

@@ -20,6 +20,8 @@ from ._process import ChildLostError, ChildNotStartedError, ChildProcess
 from ._request import DeniedError, ReadRequest, ReadResult, parse_answer, request_line
 
 _FILES_PER_CHILD = 200
+_SUCCESSOR_AT = 150
+"""Files after which the next child comes up beside the present one: no file waits."""
 _log = structlog.get_logger(__name__)
 
 
@@ -27,7 +29,8 @@ class ReaderPool:
     """Reads files in a child that may do nothing but read and decode.
 
     The child is started at the first file, kept warm, and replaced after 200 files,
-    a crash or a time limit. One file is read at a time; callers wait their turn.
+    a crash or a time limit; its successor comes up before it goes. One file is read
+    at a time; callers wait their turn.
 
     Args:
         settings: limits of the child.
@@ -42,6 +45,7 @@ class ReaderPool:
         self._allow = tuple(allow)
         self._cache = cache
         self._child: ChildProcess | None = None
+        self._successor: ChildProcess | None = None
         self._closed = threading.Event()
         # Its own thread: the kernel ends the child with the THREAD that started it.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="reading")
@@ -79,6 +83,7 @@ class ReaderPool:
         self._interrupt()
         self._thread.shutdown(wait=True, cancel_futures=True)
         self._kill()
+        self._drop_successor()
 
     def __enter__(self) -> Self:
         return self
@@ -112,6 +117,7 @@ class ReaderPool:
             except DeniedError:
                 # A folder that came or was replaced after the child was locked in.
                 reason = "its folder is closed: give the daemon's user permission"
+                self._drop_successor()  # locked in before, too
             except (ValueError, TypeError, KeyError) as failed:
                 reason = f"the reader's answer makes no sense ({type(failed).__name__})"
             self._forget(reason)
@@ -128,9 +134,19 @@ class ReaderPool:
             child = None
         if child is None:
             self._sweep()
-            child = ChildProcess(self._settings, self._allow, self._cache)
+            child, self._successor = self._successor or self._start(), None
             self._child = child
+        elif child.served == _SUCCESSOR_AT and self._successor is None:
+            self._successor = self._start()
         return child
+
+    def _start(self) -> ChildProcess:
+        return ChildProcess(self._settings, self._allow, self._cache)
+
+    def _drop_successor(self) -> None:
+        successor, self._successor = self._successor, None
+        if successor is not None:
+            successor.kill()
 
     def _sweep(self) -> None:
         """Remove half-written planes of children that are gone."""

@@ -39,14 +39,17 @@ class ChildNotStartedError(ChildLostError):
 class ChildProcess:
     """Start it, ask it, kill it.
 
+    It comes up while others work: only `greet`, or the first question, waits for it.
+
     Raises:
-        ChildNotStartedError: it did not come up.
+        ChildNotStartedError: no process could be started.
     """
 
     def __init__(
         self, settings: ReadingSettings, allow: Sequence[Path], cache: Path | None
     ) -> None:
         self.served = 0
+        self.layers: tuple[SandboxLayer, ...] | None = None
         self._said = b""
         self._buffer = b""
         try:
@@ -71,18 +74,32 @@ class ChildProcess:
             "time_limit_s": settings.time_limit_s,
             "max_pixels": settings.max_pixels,
         }
+        self._config = json.dumps(config).encode() + b"\n"
         try:
-            hello = self.ask(
-                json.dumps(config).encode() + b"\n", limit_s=_START_LIMIT_S
-            )
+            self._send(self._config)  # a pipe takes it before anybody reads
+        except ChildLostError as failed:
+            self.kill()
+            raise ChildNotStartedError(f"{failed} {self.last_words[-300:]}") from failed
+
+    def greet(self) -> tuple[SandboxLayer, ...]:
+        """Wait until it is up; the layers of its sandbox.
+
+        Raises:
+            ChildNotStartedError: it did not come up.
+        """
+        if self.layers is not None:
+            return self.layers
+        try:
+            hello = self._line(time.monotonic() + _START_LIMIT_S, _START_LIMIT_S)
             layers: list[dict[str, Any]] = json.loads(hello)["layers"]
+            self.layers = tuple(SandboxLayer(**layer) for layer in layers)
         except (ChildLostError, ValueError, KeyError) as failed:
             self.kill()
             raise ChildNotStartedError(f"{failed} {self.last_words[-300:]}") from failed
         except BaseException:
             self.kill()
             raise
-        self.layers = tuple(SandboxLayer(**layer) for layer in layers)
+        return self.layers
 
     @property
     def pid(self) -> int:
@@ -93,15 +110,25 @@ class ChildProcess:
         """Send one line and return the line that answers it.
 
         Raises:
+            ChildNotStartedError: it never came up.
             ChildLostError: no answer; says how the child ended.
         """
+        self.greet()
         deadline = time.monotonic() + limit_s
+        self._send(line)
+        answer = self._line(deadline, limit_s)
+        self.served += 1
+        return answer
+
+    def _send(self, line: bytes) -> None:
         stdin = self._pipe(self._process.stdin)
         try:
             stdin.write(line)
             stdin.flush()
         except (OSError, ValueError) as failed:
             raise ChildLostError(self._how_it_ended()) from failed
+
+    def _line(self, deadline: float, limit_s: float) -> bytes:
         while b"\n" not in self._buffer:
             if not self._receive(deadline - time.monotonic()):
                 raise ChildLostError(self._how_it_ended())
@@ -110,7 +137,6 @@ class ChildProcess:
             if time.monotonic() >= deadline:
                 raise ChildLostError(f"it took longer than {limit_s:g} s")
         answer, _, self._buffer = self._buffer.partition(b"\n")
-        self.served += 1
         return answer
 
     def _receive(self, wait_s: float) -> bool:

@@ -14,6 +14,6 @@ def sandbox_report() -> tuple[SandboxLayer, ...]:
         child = ChildProcess(ReadingSettings(), (), None)
     except ChildLostError as failed:
         return (SandboxLayer(name="child", active=False, detail=str(failed)),)
-    layers = child.layers
+    layers = child.greet()
     child.kill()
     return layers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 
 from ._queries import Changes, Queries
 from ._rows import FileRow, one_line, row_as, signed, unsigned
@@ -19,6 +20,19 @@ class FileQueries(Queries):
         """Every file of `root` by its relative path, vanished ones included."""
         rows = self._all("SELECT * FROM files WHERE root = ?", root)
         return {row["relative"]: _file_row(row) for row in rows}
+
+    def known_looks(self, root: str) -> Iterator[tuple[bytes, int, int, int, str]]:
+        """(relative path, bytes, modified ns, inode, state) of every file of `root`.
+
+        A start has to know them all before it can tell what is new.
+        """
+        rows = self._all(
+            "SELECT relative, size_bytes, modified_ns, inode, state FROM files "
+            "WHERE root = ?",
+            root,
+        )
+        for relative, size_bytes, modified_ns, inode, state in rows:
+            yield relative, size_bytes, modified_ns, unsigned(inode), state
 
     def file(self, file_id: int) -> FileRow:
         """One file.

@@ -11,7 +11,6 @@ import os
 import re
 from collections.abc import Iterable
 
-
 _SETS: dict[bytes, tuple[bytes, ...]] = {
     b".zarr": (b"zarr.json", b".zattrs"),
     b".oif.files": (),
@@ -41,7 +40,11 @@ class Ignore:
 
     def hides(self, name: bytes) -> bool:
         """Is this one name (no folder part) ignored?"""
-        return self._match is not None and self._match(os.fsdecode(name)) is not None
+        return self.hides_text(os.fsdecode(name))
+
+    def hides_text(self, name: str) -> bool:
+        """As `hides`, for a name that was decoded by the file system's rule."""
+        return self._match is not None and self._match(name) is not None
 
     def hides_path(self, relative: bytes) -> bool:
         """Is any part of a path relative to the root ignored?"""

@@ -1,14 +1,16 @@
-"""What the file system said about one name, at one moment."""
+"""What the file system said about one name, at one moment.
+
+Tuples: a folder of 100,000 files is compared with the inventory at every scan.
+"""
 
 from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(NamedTuple):
     """The facts of one `lstat`."""
 
     size_bytes: int
@@ -33,6 +35,8 @@ class Look:
         Without `trusts_inode` only size and time count: some network mounts make
         inode numbers up, anew after each mount.
         """
+        if self == other:
+            return True
         return (
             self.size_bytes == other.size_bytes
             and self.modified_ns == other.modified_ns
@@ -41,8 +45,7 @@ class Look:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class KnownFile:
+class KnownFile(NamedTuple):
     """What the inventory already holds about one file."""
 
     size_bytes: int

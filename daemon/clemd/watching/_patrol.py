@@ -71,14 +71,16 @@ class Patrol:
         before = self.identify()
         self._ledger.begin_scan()
         for count, entry in enumerate(self._access.walk(), start=1):
+            if count % YIELD_EVERY == 0 and not between():
+                return False
+            if self._ledger.is_as_known(entry):
+                continue
             if not entry.relative:
                 raise RootAwayError(entry.problem)
             is_new = not entry.is_folder and entry.relative not in self._ledger
             if is_new and not self._is_first:
                 on_new(entry.relative)
             self._see(entry, is_old=self._is_old(entry))
-            if count % YIELD_EVERY == 0 and not between():
-                return False
         self._look_for_missing(before)
         self._is_first = False
         return True

@@ -11,6 +11,7 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from clemd.errors import TransientError
 
@@ -50,8 +51,7 @@ class RootIdentity:
     """No entry at all, as a mount point without its share."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One thing met on a walk; plain folders are walked and not told."""
 
     relative: bytes
@@ -150,9 +150,9 @@ def _walk_open(fd: int, prefix: bytes, ignore: Ignore, depth: int) -> Iterator[E
     try:
         with os.scandir(fd) as listing:
             for item in listing:
-                name = os.fsencode(item.name)
-                if ignore.hides(name):
+                if ignore.hides_text(item.name):
                     continue
+                name = os.fsencode(item.name)
                 if item.is_dir(follow_symlinks=False):
                     folders.append(name)
                     continue

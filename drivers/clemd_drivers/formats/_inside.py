@@ -20,7 +20,7 @@ Look = tuple[int, int]
 
 
 class Inside:
-    """Files below the folder of a source; remembers how each looked when it was read."""
+    """Files below a source's folder; remembers how each looked when it was read."""
 
     def __init__(self, source: SourceFile) -> None:
         self._source = source

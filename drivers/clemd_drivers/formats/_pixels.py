@@ -12,6 +12,7 @@ Pixels = NDArray[Any]
 
 _BAR_SHARE = 0.2
 """A bar is looked for in this part of the rows, from the bottom."""
+_BLOCK = 1 << 20
 
 
 def info_bar_rows(plane: Pixels) -> int:
@@ -60,7 +61,10 @@ def _counted(pixels: Pixels) -> tuple[Pixels, NDArray[np.intp]]:
     if pixels.dtype.kind != "u" or pixels.dtype.itemsize > 2:
         values, counts = np.unique(pixels, return_counts=True)
         return values, counts
-    every = np.bincount(pixels.ravel())
+    flat = pixels.ravel()
+    every = np.zeros(1 << 8 * pixels.dtype.itemsize, np.intp)
+    for start in range(0, flat.size, _BLOCK):  # eight bytes a px while it counts
+        every += np.bincount(flat[start : start + _BLOCK], minlength=every.size)
     present = np.flatnonzero(every)
     return present.astype(pixels.dtype), every[present]
 

@@ -68,9 +68,7 @@ def _main(shot: LightShot, planes: NDArray[Any], folder: str) -> str:
         'Version="1.2.6.0"',
     ]
     names = [_stem(c, z, n_z) for c, z in np.ndindex(n_c, n_z)]
-    lines += [
-        f'IniFileName{n}="{folder}\\{name}.pty"' for n, name in enumerate(names)
-    ]
+    lines += [f'IniFileName{n}="{folder}\\{name}.pty"' for n, name in enumerate(names)]
     axes = (
         ("X", width, 0.0, width * pixel_um, "um"),
         ("Y", height, 0.0, height * pixel_um, "um"),

@@ -81,9 +81,7 @@ def _ome(shot: LightShot, count: int) -> dict[str, Any]:
     }
 
 
-def _array_2(
-    pixels: NDArray[Any], pack: str, _: bool
-) -> Iterator[tuple[str, bytes]]:
+def _array_2(pixels: NDArray[Any], pack: str, _: bool) -> Iterator[tuple[str, bytes]]:
     packer = {"none": None, "gzip": {"id": "zlib"}}.get(pack, {"id": pack})
     yield ".zarray", _json(
         {

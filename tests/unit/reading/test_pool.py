@@ -22,7 +22,13 @@ from clemd.errors import (
     RefusedFileError,
     UnreadableFormatError,
 )
-from clemd.reading import ReaderPool, ReadRequest, sandbox_report, to_contract
+from clemd.reading import (
+    ReaderPool,
+    ReadRequest,
+    _pool,
+    sandbox_report,
+    to_contract,
+)
 
 Ask = Callable[..., ReadRequest]
 
@@ -118,6 +124,23 @@ def test_black_tail_is_accepted_when_the_caller_has_waited(
     with pytest.raises(IncompleteFileError, match="tail is still zero"):
         pool.read_blocking(ask("a.tif"))
     assert pool.read_blocking(ask("a.tif", accept_zero_tail=True)).planes
+
+
+def test_next_child_is_up_before_the_present_one_goes(
+    pool: ReaderPool, ask: Ask, image: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A child takes a second or two to start: no file should wait for that."""
+    monkeypatch.setattr(_pool, "_FILES_PER_CHILD", 6)
+    monkeypatch.setattr(_pool, "_SUCCESSOR_AT", 3)
+    pool._kill()
+    for _ in range(5):
+        pool.read_blocking(ask("a.tif"))
+    first, successor = pool.child_pid, pool._successor
+    assert successor is not None
+    for _ in range(3):
+        pool.read_blocking(ask("a.tif"))
+
+    assert first != pool.child_pid == successor.pid
 
 
 def test_hole_in_the_middle_is_waited_for(

@@ -189,9 +189,7 @@ def test_known_file_that_was_not_settled_is_offered(
 ) -> None:
     """The daemon ended before it was handed on."""
     (root / "a.tif").write_bytes(b"x")
-    rounds = Rounds(
-        root, {b"a.tif": dataclasses.replace(remember(root / "a.tif"), settled=False)}
-    )
+    rounds = Rounds(root, {b"a.tif": remember(root / "a.tif")._replace(settled=False)})
     rounds.scan()
     rounds.go_on(3)
 
@@ -204,7 +202,7 @@ def test_file_that_changed_while_the_daemon_was_down_is_offered(
 ) -> None:
     """Whatever its age: the inventory decides, not the clock."""
     (root / "a.tif").write_bytes(b"new")
-    was = dataclasses.replace(remember(root / "a.tif"), size_bytes=1)
+    was = remember(root / "a.tif")._replace(size_bytes=1)
     rounds = Rounds(root, {b"a.tif": was})
     rounds.scan()
     rounds.go_on(3)
@@ -230,7 +228,7 @@ def test_inode_numbers_of_a_share_are_not_trusted(
 ) -> None:
     """Some mounts make them up: a remount would change every file."""
     (root / "a.tif").write_bytes(b"x")
-    was = dataclasses.replace(remember(root / "a.tif"), inode=12345)
+    was = remember(root / "a.tif")._replace(inode=12345)
     rounds = Rounds(root, {b"a.tif": was}, trusts_inode=False)
     rounds.scan()
 

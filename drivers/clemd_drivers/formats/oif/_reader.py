@@ -182,9 +182,7 @@ def _planes(
         at = {axis: int(place) - 1 for axis, place in _PLACE.findall(stem)}
         if not at or min(at.values()) < 0 or at.get("C", 0) >= _MOST_CHANNELS:
             continue
-        key = PlaneKey(
-            t=at.get("T", 0), z=at.get("Z", 0), spectral=at.get("L", 0)
-        )
+        key = PlaneKey(t=at.get("T", 0), z=at.get("Z", 0), spectral=at.get("L", 0))
         found[at.get("C", 0), key] = f"{stem}.tif"
     if not found or {c for c, _ in found} != set(range(1 + max(c for c, _ in found))):
         raise RefusedFileError("its text lists no planes: export it again")

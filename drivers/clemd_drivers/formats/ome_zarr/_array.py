@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clemd.errors import IncompleteFileError, RefusedFileError
+from clemd_drivers.formats._inside import Inside
 
 from ._codecs import MAX_CHUNK_BYTES, Codecs, check_chunk, of_version_2, of_version_3
-from clemd_drivers.formats._inside import Inside
 
 Pixels = NDArray[Any]
 Index = tuple[int | slice, ...]

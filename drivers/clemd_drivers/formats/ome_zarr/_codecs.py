@@ -96,7 +96,8 @@ class Shard:
             if start + length > len(data):
                 raise RefusedFileError("a shard points past its end: export it again")
             corner = tuple(
-                slice(p * c, (p + 1) * c) for p, c in zip(place, self.chunk, strict=True)
+                slice(p * c, (p + 1) * c)
+                for p, c in zip(place, self.chunk, strict=True)
             )
             inner = data[start : start + length]
             whole[corner] = self.codecs.decode(inner, self.chunk, fill)

@@ -23,13 +23,13 @@ from clemd.model import Frame
 from clemd_drivers.formats import _xml
 from clemd_drivers.formats._choosing import PlaneKey, choose
 from clemd_drivers.formats._guard import guarded
+from clemd_drivers.formats._inside import MAX_JSON_BYTES, Inside, parse_object
 from clemd_drivers.formats._light import channel_of, modality_of
 from clemd_drivers.formats._values import clean
 from clemd_drivers.formats.ome_tiff import _facts as _ome
 
 from . import _facts
 from ._array import ZarrArray, read_array
-from clemd_drivers.formats._inside import MAX_JSON_BYTES, Inside, parse_object
 
 _ANCHORS = {"zarr.json": 3, ".zattrs": 2}
 _MARKS = (b'"multiscales"', b'"bioformats2raw.layout"', b'"plate"', b'"well"')
@@ -232,9 +232,7 @@ def _of_node(meta: Mapping[str, Any], version: int) -> Mapping[str, Any]:
     return attributes if isinstance(attributes, Mapping) else {}
 
 
-def _paths(
-    inside: Inside, top: Mapping[str, Any]
-) -> tuple[list[str], Element | None]:
+def _paths(inside: Inside, top: Mapping[str, Any]) -> tuple[list[str], Element | None]:
     """Paths of several images, empty where the store is one; and its OME-XML."""
     if _facts.multiscale(top) is not None:
         return [], None
