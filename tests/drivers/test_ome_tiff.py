@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -225,3 +226,29 @@ def test_channel_kind_weighs_every_clue(clues: ChannelClues, kind: str) -> None:
 
     assert decided == kind
     assert reason
+
+
+def described(path: Path, inner: str) -> Path:
+    """A small image whose OME element holds `inner`."""
+    ome = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
+    text = f'<?xml version="1.0"?><OME xmlns="{ome}">{inner}</OME>'
+    pixels = np.full((40, 40), 9, np.uint16)
+    tifffile.imwrite(path, pixels, description=text, metadata=None)
+    return path
+
+
+def test_metadata_of_very_many_elements_are_refused_at_once(tmp_path: Path) -> None:
+    """They are counted before anything is built of them."""
+    path = described(tmp_path / "a.tif", "<Image/>" * 300_000)
+
+    with pytest.raises(RefusedFileError, match="too many elements"):
+        read_all(DRIVER, path)
+
+
+def test_very_long_value_is_read_once(tmp_path: Path) -> None:
+    """Read anew with every small piece, six megabytes of it took seconds."""
+    path = described(tmp_path / "a.tif", f'<Image Name="{"x" * 6_000_000}"/>')
+    began_s = time.process_time()
+    read_all(DRIVER, path)
+
+    assert time.process_time() - began_s < 2.0

@@ -204,3 +204,49 @@ def test_several_images_of_one_store_are_positions(tmp_path: Path) -> None:
     assert frame.stage is not None
     assert (frame.stage.x_um, frame.stage.y_um) == (5.0, 6.0)
     assert frame.acquired_at == datetime(2026, 3, 4, 5, 6, 7)  # noqa: DTZ001
+
+
+def attributes(version: str) -> dict[str, Any]:
+    """The OME part as our own writer makes it."""
+    files = encode_ome_zarr(SHOT, noise(), version)  # type: ignore[arg-type]
+    meta: dict[str, Any] = json.loads(next(iter(files.values())))
+    return meta if version == "0.4" else dict(meta["attributes"])
+
+
+@pytest.mark.parametrize("shards", [None, (3, 128, 192)])
+@pytest.mark.parametrize("codec", ["blosc", "zstd", "gzip"])
+def test_store_of_the_reference_library_is_read(
+    codec: str, shards: tuple[int, ...] | None, tmp_path: Path
+) -> None:
+    """Two readings of one specification agree; ours is not only right by itself."""
+    zarr = pytest.importorskip("zarr")
+    packers = {
+        "blosc": zarr.codecs.BloscCodec(cname="lz4", shuffle="bitshuffle"),
+        "zstd": zarr.codecs.ZstdCodec(level=3),
+        "gzip": zarr.codecs.GzipCodec(),
+    }
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w", zarr_format=3)
+    group.attrs.update(attributes("0.5"))
+    array = group.create_array(
+        "0", shape=(3, 100, 130), chunks=(1, 64, 64), shards=shards,
+        dtype="uint16", compressors=[packers[codec]],
+    )  # fmt: skip
+    array[:] = noise()
+
+    _, planes = read(tmp_path / "a.zarr" / "zarr.json")
+    np.testing.assert_array_equal(np.stack(planes), noise())
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_old_store_of_the_reference_library_is_read(order: Any, tmp_path: Path) -> None:
+    """Zarr 2, as most stores on disks are: big-endian, and column by column too."""
+    zarr = pytest.importorskip("zarr")
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w", zarr_format=2)
+    group.attrs.update(attributes("0.4"))
+    array = group.create_array(
+        "0", shape=(3, 100, 130), chunks=(1, 64, 64), dtype=">u2", order=order,
+    )  # fmt: skip
+    array[:] = noise()
+
+    _, planes = read(tmp_path / "a.zarr" / ".zattrs")
+    np.testing.assert_array_equal(np.stack(planes), noise())

@@ -26,9 +26,7 @@ def main(arguments: list[str]) -> None:
     root, state = Path(arguments[0]), Path(arguments[1])
     settle_s, poll_s = (float(text) for text in arguments[2:4])
     ended = threading.Event()
-    threading.Thread(
-        target=lambda: (sys.stdin.read(), ended.set()), daemon=True
-    ).start()
+    threading.Thread(target=_wait_for_end, args=(ended,), daemon=True).start()
     with Store.open(state) as store:
         began_s = time.monotonic()
         known = {
@@ -53,6 +51,11 @@ def main(arguments: list[str]) -> None:
             _keep(store, events, ended)
         finally:
             watch.stop()
+
+
+def _wait_for_end(ended: threading.Event) -> None:
+    sys.stdin.read()
+    ended.set()
 
 
 def _keep(

@@ -91,7 +91,7 @@ def _ome(planes: NDArray[np.uint16]) -> bytes:
 
 
 def _png(planes: NDArray[np.uint16]) -> bytes:
-    return cv2.imencode(".png", planes[0])[1].tobytes()
+    return bytes(cv2.imencode(".png", planes[0])[1])
 
 
 KINDS: dict[str, tuple[Callable[[NDArray[np.uint16]], bytes], int]] = {

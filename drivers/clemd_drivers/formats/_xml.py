@@ -13,7 +13,20 @@ from clemd.errors import RefusedFileError
 
 MAX_XML_BYTES = 32 << 20
 _MAX_DEPTH = 64
-_MAX_ELEMENTS = 500_000
+_MAX_ELEMENTS = 200_000
+_PIECE_BYTES = 1 << 20
+
+
+class _Pieces(io.BytesIO):
+    """Gives more at a time than asked for.
+
+    What ends within a long value is read anew with every piece, so that small pieces
+    of a large value take for ever.
+    """
+
+    def read(self, _: int | None = -1, /) -> bytes:
+        """The next piece."""
+        return super().read(_PIECE_BYTES)
 
 
 class BrokenXmlError(ValueError):
@@ -29,11 +42,13 @@ def parse(data: bytes) -> Element:
     """
     if len(data) > MAX_XML_BYTES:
         raise RefusedFileError(f"{len(data)} bytes of XML metadata: export it again")
+    if data.count(b"<") - data.count(b"</") > _MAX_ELEMENTS:
+        raise RefusedFileError("XML metadata of too many elements: export it again")
     root: Element | None = None
     depth = elements = 0
     try:
         for event, element in iterparse(
-            io.BytesIO(data), events=("start", "end"), forbid_dtd=True
+            _Pieces(data), events=("start", "end"), forbid_dtd=True
         ):
             if event == "end":
                 depth -= 1

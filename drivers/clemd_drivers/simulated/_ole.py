@@ -40,7 +40,8 @@ def ole_bytes(streams: Mapping[str, bytes]) -> bytes:
         body.append(data.ljust(count * SECTOR, b"\0"))
         return first
 
-    mini, mini_chain = b"", []
+    mini = b""
+    mini_chain: list[int] = []
     for entry in entries:
         if entry.kind != _STREAM or not entry.data:
             continue

@@ -87,7 +87,7 @@ function doubtful(about, store, ask) {
   if (!doubt) return null;
   const called = (id) => baseName(store.nameOf(store.frame(id)) || id);
   const others = rivals.slice(0, MOST_RIVALS);
-  const words = others.length ? ` Shown on ${called(lm.frame_id)}; it may belong on ${others.map(called).join(" or ")}.` : "";
+  const words = others.length ? ` Shown on ${baseName(about.result?.lm_file) || called(lm.frame_id)}; it may belong on ${others.map(called).join(" or ")}.` : "";
   const moves = store.verbs.includes("pair") ? others.map((id) => h("button", { type: "button", data: { verb: "pair" },
     title: "Your word holds over the rules; it can be taken back",
     onclick: () => ask("pair", { em_frame_id: em.frame_id, lm_frame_id: id }) }, `Put it on ${called(id)}`)) : [];

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -186,9 +187,13 @@ class OmeTiffDriver:
         return frame, sources
 
 
+_parse_once = lru_cache(maxsize=1)(parse)
+"""Images are counted first and opened one by one: the same text each time."""
+
+
 def _parse(source: SourceFile, text: bytes) -> tuple[Element, list[str]]:
     try:
-        root = parse(text)
+        root = _parse_once(text)
         binary_only = next(root.iter("BinaryOnly"), None)
         if binary_only is None:
             return root, []

@@ -17,6 +17,8 @@ from clemd_drivers.formats._guard import guarded
 PNG, JPEG, BMP = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM"
 # Deflate cannot shrink more than about 1032:1, JPEG blocks not more either.
 _LARGEST_RATIO = 2_000
+# A large image of a microscope has noise: one value throughout is none.
+_LARGE_PX, _LARGEST_RATIO_WHEN_LARGE = 64 << 20, 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,8 @@ def read_header(source: SourceFile) -> RasterHeader:
     if min(header.width, header.height) < 1:
         raise RefusedFileError(f"the image is {header.width} x {header.height} px")
     pixels = header.width * header.height * header.samples
-    if pixels > _LARGEST_RATIO * source.size_bytes + (1 << 20):
+    most = _LARGEST_RATIO_WHEN_LARGE if pixels > _LARGE_PX else _LARGEST_RATIO
+    if pixels > most * source.size_bytes + (1 << 20):
         raise RefusedFileError(
             f"{header.width} x {header.height} px from {source.size_bytes} bytes: "
             "not a real image"
