@@ -96,12 +96,13 @@ def measure_known(folder: Path, *, files: int, say: Say) -> list[Row]:
     root.mkdir(parents=True)
     prepare_known(root, state, files)
     say(f"{files} known files")
-    whole_s, scan_s, events = [], [], 0
+    whole_s, scan_s, busy_s, events = [], [], [], 0
     for _ in range(KNOWN_RUNS):
         with _watching(root, state) as child:
-            _, scan, whole, told = child.line("ready")
+            scan, whole, busy, told = child.line("ready")
             whole_s.append(float(whole))
             scan_s.append(float(scan))
+            busy_s.append(float(busy))
             events += max(0, int(told) - 1)  # that the root is there
     worst = max(whole_s)
     return [
@@ -118,6 +119,12 @@ def measure_known(folder: Path, *, files: int, say: Say) -> list[Row]:
             what="of that, the scan",
             value=Spread.of(scan_s).in_words("s"),
             figure=max(scan_s),
+        ),
+        Row(
+            part="known",
+            what="processor time of both, one thread",
+            value=Spread.of(busy_s).in_words("s"),
+            figure=max(busy_s),
         ),
         Row(
             part="known",

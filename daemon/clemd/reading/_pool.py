@@ -20,7 +20,7 @@ from ._process import ChildLostError, ChildNotStartedError, ChildProcess
 from ._request import DeniedError, ReadRequest, ReadResult, parse_answer, request_line
 
 _FILES_PER_CHILD = 200
-_SUCCESSOR_AT = 150
+_SUCCESSOR_AT = 100
 """Files after which the next child comes up beside the present one: no file waits."""
 _log = structlog.get_logger(__name__)
 
@@ -129,7 +129,7 @@ class ReaderPool:
 
     def _warm_child(self) -> ChildProcess:
         child = self._child
-        if child is not None and child.served > _FILES_PER_CHILD:
+        if child is not None and self._may_go(child):
             self._kill()
             child = None
         if child is None:
@@ -139,6 +139,13 @@ class ReaderPool:
         elif child.served == _SUCCESSOR_AT and self._successor is None:
             self._successor = self._start()
         return child
+
+    def _may_go(self, child: ChildProcess) -> bool:
+        """Has it served long enough, and is its successor up?"""
+        if child.served <= _FILES_PER_CHILD:
+            return False
+        late = child.served > 2 * _FILES_PER_CHILD
+        return late or self._successor is None or self._successor.is_up
 
     def _start(self) -> ChildProcess:
         return ChildProcess(self._settings, self._allow, self._cache)

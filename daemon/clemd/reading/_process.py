@@ -106,6 +106,13 @@ class ChildProcess:
         """Its process id."""
         return self._process.pid
 
+    @property
+    def is_up(self) -> bool:
+        """Has it said that it is ready? Waits for nothing."""
+        if self.layers is None and b"\n" not in self._buffer:
+            self._receive(0.0)
+        return self.layers is not None or b"\n" in self._buffer
+
     def ask(self, line: bytes, *, limit_s: float) -> bytes:
         """Send one line and return the line that answers it.
 

@@ -19,6 +19,7 @@ from ._hitachi import encode_hitachi, hitachi_text
 from ._jeol import encode_jeol, jeol_text
 from ._lsm import encode_lsm
 from ._mrc import encode_mrc, mdoc_text
+from ._oif import encode_oib
 from ._ome import encode_ome
 from ._openfibsem import encode_openfibsem
 from ._phenom import encode_phenom, encode_phenom_jpeg
@@ -103,6 +104,7 @@ def _light_files(seed: int) -> Iterator[dict[str, bytes]]:
     yield {"map.ome.tiff": encode_ome(shot, planes)}
     yield {"map.czi": encode_czi(shot, planes)}
     yield {"map.lsm": encode_lsm(shot, planes)}
+    yield {"map.oib": encode_oib(shot, planes)}
 
 
 def _shot(name: str, *, bar_rows: int) -> ElectronShot:

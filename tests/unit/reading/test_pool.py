@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -137,10 +138,32 @@ def test_next_child_is_up_before_the_present_one_goes(
         pool.read_blocking(ask("a.tif"))
     first, successor = pool.child_pid, pool._successor
     assert successor is not None
+    successor.greet()
     for _ in range(3):
         pool.read_blocking(ask("a.tif"))
 
     assert first != pool.child_pid == successor.pid
+
+
+def test_present_child_serves_on_while_the_next_is_not_up(
+    pool: ReaderPool, ask: Ask, image: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where files come in a burst the next child may need longer than they do."""
+    monkeypatch.setattr(_pool, "_FILES_PER_CHILD", 6)
+    monkeypatch.setattr(_pool, "_SUCCESSOR_AT", 3)
+    pool._kill()
+    for _ in range(4):
+        pool.read_blocking(ask("a.tif"))
+    successor, first = pool._successor, pool.child_pid
+    assert successor is not None
+    os.kill(successor.pid, signal.SIGSTOP)
+    is_up = successor.is_up
+    for _ in range(5):
+        pool.read_blocking(ask("a.tif"))
+    kept = pool.child_pid
+    os.kill(successor.pid, signal.SIGCONT)
+
+    assert is_up or kept == first
 
 
 def test_hole_in_the_middle_is_waited_for(
