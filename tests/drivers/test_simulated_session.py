@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from clemd.driver_api import Simulator, load_drivers
+from clemd.driver_api import Simulator, SourceFile, load_drivers
 from clemd_drivers.simulated import SIMULATOR
 from clemd_drivers.simulated.__main__ import main
 
@@ -148,4 +148,28 @@ def test_plans_can_be_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--list-plans"]) == 0
     names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
 
-    assert names == ["quick", "demo", "series", "pipeline", "large", "sixty"]
+    plans = ["quick", "demo", "series", "pipeline", "large", "sixty"]
+    assert names == [*plans, "every"]
+
+
+def test_every_format_is_written_and_read(tmp_path: Path) -> None:
+    """What is damaged by a benchmark has to be good before."""
+    for name in ("em", "lm"):
+        (tmp_path / name).mkdir()
+    arguments = [
+        *("--plan", "every", "--em", str(tmp_path / "em")),
+        *("--lm", str(tmp_path / "lm"), "--truth", str(tmp_path / "truth.json")),
+    ]
+    assert main(arguments) == 0
+    told = json.loads((tmp_path / "truth.json").read_text())["files"]
+    drivers = list(load_drivers("clemd.formats"))
+    readers = set()
+    for name, one in told.items():
+        with SourceFile.open(tmp_path / name) as source:
+            driver = next(d for d in drivers if d.recognises(source))
+            with driver.open(source) as reader:
+                assert reader.plane(0).any(), name
+        assert all((tmp_path / name).with_name(n).is_file() for n in one["beside"])
+        readers.add(driver.name)
+
+    assert len(readers) >= 14
