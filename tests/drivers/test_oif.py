@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from clemd.config import ReadingSettings
 from clemd.driver_api import SourceFile
 from clemd.errors import IncompleteFileError, RefusedFileError
 from clemd.model import Frame, Modality
+from clemd.reading import ReaderPool, ReadRequest
 from clemd.testing import FormatDriverSuite, GoodFile, read_all
 from clemd_drivers.formats.oif import DRIVER, _files
 from clemd_drivers.simulated._field import Field
@@ -160,3 +162,19 @@ def test_other_ole_files_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "a.zvi").write_bytes(ole_bytes({"Image/Contents": bytes(9000)}))
     with SourceFile.open(tmp_path / "a.zvi") as source:
         assert not DRIVER.recognises(source)
+
+
+def test_child_reads_what_lies_beside_and_inside(tmp_path: Path) -> None:
+    """The sandbox lets it open the planes' folder, and memory that has no name."""
+    export, cache = tmp_path / "export", tmp_path / "cache"
+    cache.mkdir()
+    write(export, encode_oif(SHOT, PIXELS))
+    (export / "b.oib").write_bytes(encode_oib(SHOT, PIXELS))
+    with ReaderPool(ReadingSettings(), allow=[export], cache=cache) as pool:
+        for name in ("good.oif", "b.oib"):
+            request = ReadRequest(
+                path=str(export / name), root=str(export), cache=str(cache)
+            )
+            found = pool.read_blocking(request)
+            planes = [np.load(cache / plane) for plane in found.planes]
+            np.testing.assert_array_equal(np.stack(planes), PIXELS)

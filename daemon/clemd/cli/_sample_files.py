@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from clemd.config import Profile, RootSettings
 from clemd.errors import ChangedFileError, IncompleteFileError, RefusedFileError
 from clemd.model import Frame, Side, display_name
 from clemd.reading import ReaderPool, ReadRequest
+from clemd.watching import Ignore
 
 MOST_FILES = 60
 MOST_SHOWN = 3
@@ -84,23 +84,15 @@ def _listed(
     parts = parts or {folder: None}
     for part, of in parts.items():
         rules = of or RootSettings(name="x", path=part)
-        ignore = (*rules.ignore, *rules.sidecars)
+        ignore = Ignore((*rules.ignore, *rules.sidecars))
         paths = sorted(
             path
             for path in part.rglob("*")
-            if path.is_file() and not _is_ignored(path.relative_to(part), ignore)
+            if path.is_file() and not ignore.hides_path(_below(path, part))
         )
         step = max(1, len(paths) * len(parts) // MOST_FILES)
         for path in paths[::step]:
             yield path, of, _below(path, part)
-
-
-def _is_ignored(relative: Path, patterns: Sequence[str]) -> bool:
-    return any(
-        fnmatch.fnmatch(part.lower(), pattern.lower())
-        for part in relative.parts
-        for pattern in patterns
-    )
 
 
 def _below(path: Path, folder: Path) -> bytes:
