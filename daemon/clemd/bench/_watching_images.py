@@ -72,7 +72,7 @@ def _deflated(planes: NDArray[np.uint16]) -> bytes:
 def _directory_last(planes: NDArray[np.uint16]) -> bytes:
     """Pixels first, then what says where they are."""
     height, width = planes[0].shape
-    pixels = planes[0].astype("<u2").tobytes()
+    pixels: bytes = planes[0].astype("<u2").tobytes()
     entries = [
         (256, 3, 1, width), (257, 3, 1, height), (258, 3, 1, 16), (259, 3, 1, 1),
         (262, 3, 1, 1), (273, 4, 1, 8), (277, 3, 1, 1), (278, 3, 1, height),
