@@ -91,7 +91,8 @@ def _ome(planes: NDArray[np.uint16]) -> bytes:
 
 
 def _png(planes: NDArray[np.uint16]) -> bytes:
-    return bytes(cv2.imencode(".png", planes[0])[1])
+    data: bytes = cv2.imencode(".png", planes[0])[1].tobytes()
+    return data
 
 
 KINDS: dict[str, tuple[Callable[[NDArray[np.uint16]], bytes], int]] = {
