@@ -99,9 +99,15 @@ def run_faults(trials: int, seed: int, rows: Path | None, *, as_json: bool) -> i
     return 70 if any(is_dangerous(one, found) for one in found) else 0
 
 
+def has_ended(one: Outcome) -> bool:
+    """An exception ended it: the worker is recycled and the job tried again."""
+    return one.end == "failed"
+
+
 def has_moved(one: Outcome) -> bool:
     """The fault has moved the matrix, or there is none any more."""
-    return one.moved_lm_px is None or one.moved_lm_px > MOVED_LM_PX
+    gone = one.moved_lm_px is None or one.moved_lm_px > MOVED_LM_PX
+    return gone and not has_ended(one)
 
 
 def is_caught(one: Outcome) -> bool:
@@ -133,6 +139,7 @@ def fault_rows(found: Sequence[Outcome]) -> list[Row]:
             goal=">= 2000",
             met=len(faults) >= 2000,
         ),
+        _row("of these: ended by an exception (tried again)", faults, has_ended),
         _row(
             "of these: the matrix moved by more than 0.1 LM px, or was lost",
             faults,
@@ -187,6 +194,7 @@ def _row(
 HEAD = (
     "fault",
     "registrations",
+    "exceptions",
     "moved or lost",
     "of these noticed",
     "by the verdict",
@@ -209,6 +217,7 @@ def kind_lines(found: Sequence[Outcome]) -> list[tuple[str, ...]]:
                 (
                     f"{kind}, stays" if stays else kind,
                     str(len(of)),
+                    str(sum(map(has_ended, of))),
                     str(len(moved)),
                     str(noticed),
                     str(len(moved) - noticed - len(missed)),

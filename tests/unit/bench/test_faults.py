@@ -74,7 +74,7 @@ def test_stale_result_is_the_one_of_the_time_before() -> None:
         ({"moved_lm_px": 3.0, "error_lm_px": 3.0, "end": "review"}, True, True, False),
         (
             {"moved_lm_px": None, "error_lm_px": None, "end": "failed"},
-            True,
+            False,
             True,
             False,
         ),

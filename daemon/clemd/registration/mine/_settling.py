@@ -104,21 +104,19 @@ def _climbed(
 
     # in px of the level, so that one tolerance suits all parameters
     unit = surface.units_per_px
+
+    def scaled(x: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        value, slope = value_and_slope(x * unit)
+        return value, slope * unit
+
     found = minimize(
-        lambda x: _scaled(value_and_slope(x * unit), unit),
+        scaled,
         start[:freedom] / unit,
         jac=True,
         method="L-BFGS-B",
         options={"maxiter": STEPS, "ftol": 1e-9, "gtol": 1e-6},
     )
     return np.asarray(np.r_[found.x * unit, start[freedom:]], np.float64)
-
-
-def _scaled(
-    asked_for: tuple[float, NDArray[np.float64]], unit: float
-) -> tuple[float, NDArray[np.float64]]:
-    value, slope = asked_for
-    return value, slope * unit
 
 
 class _Surface:

@@ -76,8 +76,9 @@ def nearest(
 def _by_tree(
     a: NDArray[np.float32], b: NDArray[np.float32]
 ) -> tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.float32]]:
-    gaps, index = cKDTree(b).query(a, k=2)
-    squared = np.asarray(gaps**2, np.float32)
+    gaps, nearest = cKDTree(b).query(a, k=2)
+    index = np.asarray(nearest, np.intp)
+    squared = np.asarray(gaps, np.float32) ** 2
     return index[:, 0], squared[:, 0], squared[:, 1]
 
 
