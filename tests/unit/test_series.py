@@ -37,7 +37,7 @@ def frame(volts: tuple[float, ...] = VOLTS, **more: object) -> Frame:
         "channels": tuple(
             Channel(name=f"{v:g} V", kind=ChannelKind.SPECTRAL) for v in volts
         ),
-        "axis": volts,
+        "spectral_axis": volts,
         "spectral_unit": "V",
     }
     return Frame(**(facts | more))  # type: ignore[arg-type]

@@ -40,8 +40,11 @@ def check_known_answer(context: EngineContext) -> Registration:
     """
     em, lm = _pair()
     prior = PosePrior(pixel_size_ratio=1.0, scale_tolerance=0.05)
-    found = MultimodalEngine().register(em, lm, prior, context)
     where = f"{context.device} has failed the known-answer registration"
+    try:
+        found = MultimodalEngine().register(em, lm, prior, context)
+    except WrongResultError as wrong:
+        raise WrongResultError(f"{where}: {wrong}") from wrong
     if found.verdict is not Verdict.ACCEPTED or found.em_to_lm is None:
         raise WrongResultError(f"{where}: {found.verdict.value} instead of accepted")
     error_px = float(corner_errors(as_matrix(found.em_to_lm), TRUE, SHAPE).max())

@@ -138,8 +138,6 @@ def test_sums_that_hold_pass_and_others_do_not() -> None:
     with pytest.raises(WrongResultError):
         demand_inner_products(inner * 1.01, one, one[None], norm)
     with pytest.raises(WrongResultError):
-        demand_inner_products(inner, one, one[None], norm / 2)
-    with pytest.raises(WrongResultError):
         demand_histogram(torch.full((4, 4), 1 / 15), torch.tensor(1.0), cpu)
     with pytest.raises(WrongResultError):
         demand_field(one * 1e30, cpu)
