@@ -125,7 +125,7 @@ def double_angle(layers: Tensor, valid: Tensor, sigma: float, rho: float) -> Ten
     z = torch.cat([cosine, sine], 1) * gain
     count = mask.sum().clamp(min=1.0)
     z = z - (z.sum((2, 3), keepdim=True) / count) * mask
-    demand_field(z, z.device)
+    demand_field(z)
     return torch.cat([z, mask], 1)[0]
 
 

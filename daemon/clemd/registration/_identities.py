@@ -36,36 +36,36 @@ def demand_inner_products(
     """
     direct = (others * one).double().sum((1, 2, 3))
     kept = ((transformed - direct).abs() <= INNER_TOLERANCE * norms).all()
-    _demand(kept, one.device, "a Fourier transform lost part of a correlation")
+    _demand(kept, "a Fourier transform lost part of a correlation")
 
 
-def demand_histogram(joint: Tensor, share: Tensor, device: torch.device) -> None:
+def demand_histogram(joint: Tensor, share: Tensor) -> None:
     """Parzen weights of each sample sum to 1, so the histogram sums to `share`.
 
     Raises:
         WrongResultError: it does not.
     """
     kept = (joint.sum() - share).abs() <= SUM_TOLERANCE
-    _demand(kept, device, "a histogram does not hold all of its samples")
+    _demand(kept, "a histogram does not hold all of its samples")
 
 
-def demand_field(z: Tensor, device: torch.device) -> None:
+def demand_field(z: Tensor) -> None:
     """No vector of a field is longer than it can be.
 
     Raises:
         WrongResultError: one is, or is not a number.
     """
     longest = torch.linalg.vector_norm(z, ord=float("inf"))
-    _demand(longest <= LONGEST_VECTOR, device, "a field has impossible numbers")
+    _demand(longest <= LONGEST_VECTOR, "a field has impossible numbers")
 
 
-def demand_numbers(values: Tensor, device: torch.device) -> None:
+def demand_numbers(values: Tensor) -> None:
     """Everything is a number.
 
     Raises:
         WrongResultError: something is not.
     """
-    _demand(torch.isfinite(values).all(), device, "a score is not a number")
+    _demand(torch.isfinite(values).all(), "a score is not a number")
 
 
 def complain(said: str) -> None:
@@ -90,6 +90,6 @@ def noting() -> Iterator[list[str]]:
         _notes = None
 
 
-def _demand(holds: Tensor, device: torch.device, what: str) -> None:
+def _demand(holds: Tensor, what: str) -> None:
     if not bool(holds):
-        complain(f"{device} computes wrongly: {what}")
+        complain(f"{holds.device} computes wrongly: {what}")

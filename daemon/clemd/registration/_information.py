@@ -137,7 +137,7 @@ class Information:
         weights, slopes = weights * keep, slopes * keep
         n = keep.sum().clamp(min=1.0)
         joint = self.em_weights.T @ weights / n
-        demand_histogram(joint, keep.sum() / n, joint.device)
+        demand_histogram(joint, keep.sum() / n)
         joint = joint + 1e-12
         e = joint.sum(1, keepdim=True)
         m = joint.sum(0, keepdim=True)

@@ -226,7 +226,7 @@ class _Space:
         surface = torch.fft.irfft2(one.re * re + one.im * im, s=self.padded)
         surface *= self._weight(one, window, templates)
         best, at = surface.flatten(1).max(1)
-        demand_numbers(best, self.device)
+        demand_numbers(best)
         scores = best * templates.area.sqrt()
         enough = templates.area >= 50
         return [

@@ -19,7 +19,6 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from clemd.geometry import as_rows, decompose
 from clemd.model import (
     PosePrior,
     PreparedImage,
@@ -33,8 +32,9 @@ from ._engine import EngineContext
 from ._evidence import gather_evidence, gather_votes
 from ._finding import CHECK, QUICK, THOROUGH, Effort, find, lead, narrowed
 from ._halving import device_full
-from ._images import Images, Pose, middle_of
+from ._images import Images, Pose
 from ._integrity import check_result
+from ._judging import Judged, nowhere, registration_of
 from ._limits import keeping_limits
 from ._sharpening import Sharp, finest, sharpen
 from .verdict import Judgement, judge
@@ -109,20 +109,22 @@ class MultimodalEngine:
                 answer = self._try(images, prior, known, effort, context, poses, spent)
                 if answer and answer.judged.verdict is Verdict.ACCEPTED:
                     break
-        total = time.perf_counter() - started
-        seconds = Timing(
-            search=spent["search"],
-            refine=spent["refine"],
-            verdict=spent["verdict"],
-            total=total,
-        )
         if answer is None:
-            return self._nowhere(context, seconds)
+            reason = "no placement with enough overlap has any structure in common"
+            return nowhere(self, context, _timing(spent, started), reason)
         if answer.judged.verdict is not Verdict.REJECTED:
             context.breathe("check")
             with torch.inference_mode():
                 check_result(images, answer.sharp, context.seed)
-        return self._found(answer, em, lm, context, seconds)
+        found = Judged(
+            matrix=answer.sharp.matrix,
+            model=answer.sharp.model,
+            judgement=answer.judged,
+            evidence=answer.evidence,
+            votes=answer.votes,
+            seconds=spent["verdict"],
+        )
+        return registration_of(found, images, self, context, _timing(spent, started))
 
     def _try(
         self,
@@ -161,46 +163,11 @@ class MultimodalEngine:
         spent["verdict"] += time.perf_counter() - t1
         return _Answer(sharp=sharp, evidence=seen, judged=judged, votes=votes)
 
-    def _found(
-        self,
-        answer: _Answer,
-        em: PreparedImage,
-        lm: PreparedImage,
-        context: EngineContext,
-        seconds: Timing,
-    ) -> Registration:
-        judged, matrix = answer.judged, answer.sharp.matrix
-        parts = decompose(matrix, middle_of(em.full_shape))
-        shown = judged.verdict is not Verdict.REJECTED
-        return Registration(
-            verdict=judged.verdict,
-            confidence=judged.confidence,
-            em_to_lm=as_rows(matrix) if shown else None,
-            best_guess=as_rows(matrix),
-            model=answer.sharp.model,
-            pixel_size_ratio=1 / parts.scale,
-            rotation_deg=parts.rotation_deg,
-            mirrored=parts.mirrored,
-            error_lm_px=judged.radius_lm_px if shown else None,
-            engine=self.name,
-            engine_version=self.version,
-            device=context.device,
-            seed=context.seed,
-            seconds=seconds,
-            reasons=judged.reasons,
-            evidence=answer.evidence,
-            votes=answer.votes,
-            channel=lm.label,
-        )
 
-    def _nowhere(self, context: EngineContext, seconds: Timing) -> Registration:
-        return Registration(
-            verdict=Verdict.REJECTED,
-            confidence=0.01,
-            em_to_lm=None,
-            engine=self.name,
-            engine_version=self.version,
-            device=context.device,
-            seconds=seconds,
-            reasons=("no placement with enough overlap has any structure in common",),
-        )
+def _timing(spent: dict[str, float], started_s: float) -> Timing:
+    return Timing(
+        search=spent["search"],
+        refine=spent["refine"],
+        verdict=spent["verdict"],
+        total=time.perf_counter() - started_s,
+    )
