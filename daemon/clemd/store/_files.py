@@ -26,13 +26,16 @@ class FileQueries(Queries):
 
         A start has to know them all before it can tell what is new.
         """
-        rows = self._all(
+        cursor = self.connection.cursor()
+        cursor.row_factory = None  # plain tuples: there may be 100,000
+        rows = cursor.execute(
             "SELECT relative, size_bytes, modified_ns, inode, state FROM files "
             "WHERE root = ?",
-            root,
-        )
+            (root,),
+        ).fetchall()
         for relative, size_bytes, modified_ns, inode, state in rows:
-            yield relative, size_bytes, modified_ns, unsigned(inode), state
+            inode = inode if inode >= 0 else unsigned(inode)
+            yield relative, size_bytes, modified_ns, inode, state
 
     def file(self, file_id: int) -> FileRow:
         """One file.

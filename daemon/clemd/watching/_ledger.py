@@ -48,6 +48,10 @@ class Ledger:
 
     Events are emitted as they are found; nothing is emitted twice for one version,
     unless reading asks for it with `wait_more`.
+
+    What the inventory knows as settled stays as the inventory told it (`_quiet`) until
+    something happens to it: of 100,000 files of past nights hardly one ever changes,
+    and a start should not be spent on them.
     """
 
     def __init__(
@@ -64,11 +68,13 @@ class Ledger:
         self._emit = emit
         self._trusts_inode = trusts_inode
         self._scan = 0
+        self._quiet = {r: file for r, file in known.items() if file.settled}
+        self._seen: set[bytes] = set()
+        """The quiet ones that this scan has met."""
         self._records = {
-            relative: _Record(
-                file.look, file.settled, file.settled, is_unseen=not file.settled
-            )
+            relative: _Record(file.look, is_unseen=True)
             for relative, file in known.items()
+            if not file.settled
         }
         self._odd: dict[bytes, _Oddity] = {}
         self._closed: dict[bytes, _Oddity] = {}
@@ -76,24 +82,34 @@ class Ledger:
         """Names that were settled and have vanished since."""
 
     def __len__(self) -> int:
-        return len(self._records)
+        return len(self._quiet) + len(self._records)
 
     def __contains__(self, relative: bytes) -> bool:
-        return relative in self._records or relative in self._odd
+        return any(relative in of for of in (self._quiet, self._records, self._odd))
 
     def begin_scan(self) -> None:
         """From here on, what is not seen is missing."""
         self._scan += 1
+        self._seen.clear()
 
     def is_as_known(self, entry: Entry) -> bool:
         """Is it a file that nothing is left to say about, and that has not changed?
 
         The short way for the many files that a scan meets again and again.
         """
-        record = self._records.get(entry.relative)
+        relative, look, problem, is_folder = entry
+        if problem or is_folder:
+            return False
+        file = self._quiet.get(relative)
+        if file is not None:
+            if not file.is_what(look, trusts_inode=self._trusts_inode):
+                return False
+            self._seen.add(relative)
+            return True
+        record = self._records.get(relative)
         if record is None or not record.is_done or record.is_unseen:
             return False
-        if entry.problem or entry.is_folder or not self._is_same(record, entry.look):
+        if not self._is_same(record, look):
             return False
         record.scan = self._scan
         return True
@@ -124,10 +140,16 @@ class Ledger:
         self, relative: bytes, look: Look, *, now_s: float, delay_s: float
     ) -> None:
         """Offer a settled version again; a version that has moved on is left alone."""
-        record = self._records.get(relative)
+        record = self._record_of(relative)
         if record is not None and record.is_done and self._is_same(record, look):
             record.is_done = False
             self._settling.wait_more(relative, look, now_s=now_s, delay_s=delay_s)
+
+    def forget(self, relative: bytes) -> None:
+        """The profile hides this name now: nothing is to be said about it."""
+        self._settling.forget(relative)
+        for held in (self._quiet, self._records, self._odd):
+            held.pop(relative, None)
 
     def end_scan(self) -> list[bytes]:
         """The paths that this scan should have met and did not; some may be gone.
@@ -139,7 +161,8 @@ class Ledger:
             for folder, closed in self._closed.items()
             if closed.scan == self._scan
         }
-        missing = [r for r, record in self._records.items() if record.scan < self._scan]
+        missing = [r for r in self._quiet if r not in self._seen]
+        missing += [r for r, rec in self._records.items() if rec.scan < self._scan]
         missing += [r for r, odd in self._odd.items() if odd.scan < self._scan]
         if self._closed:
             missing = [r for r in missing if not self._is_in_closed_folder(r)]
@@ -147,7 +170,7 @@ class Ledger:
 
     def _see_file(self, entry: Entry, now_s: float, hint: Hint, is_old: bool) -> None:
         relative, look = entry.relative, entry.look
-        record = self._records.get(relative)
+        record = self._record_of(relative)
         if record is None or record.is_done or record.is_unseen:
             record = self._open_record(relative, look, record)
         elif not self._is_same(record, look):
@@ -196,10 +219,21 @@ class Ledger:
         if is_news:
             self._emit(Odd(self._root, entry.relative, entry.problem))
 
+    def _record_of(self, relative: bytes) -> _Record | None:
+        """What is held about a file; a quiet one gets a record of its own."""
+        file = self._quiet.pop(relative, None)
+        if file is not None:
+            scan = self._scan if relative in self._seen else 0
+            self._records[relative] = _Record(
+                file.look, is_done=True, was_handed=True, scan=scan
+            )
+        return self._records.get(relative)
+
     def _drop(self, relative: bytes) -> bool:
         """Forget a file; True if there was one."""
         self._settling.forget(relative)
-        record = self._records.pop(relative, None)
+        record = self._record_of(relative)
+        self._records.pop(relative, None)
         if record is not None and (record.was_handed or record.is_changed):
             self._past.add(relative)
         return record is not None

@@ -65,7 +65,6 @@ class FolderWatch:
 
         is_share = settings.kind is RootKind.SHARE
         ignore = Ignore(settings.ignore)
-        known = {r: f for r, f in known.items() if not ignore.hides_path(r)}
         settle_s = settings.settle_s
         self._settling = Settling(
             Patience(

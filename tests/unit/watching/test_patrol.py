@@ -223,6 +223,39 @@ def test_known_file_that_is_gone_has_vanished(root: Path, remember: Remember) ->
     assert rounds.told.names(Vanished) == [b"a.tif"]
 
 
+def test_known_file_that_the_profile_hides_since_has_not_vanished(
+    root: Path, remember: Remember
+) -> None:
+    """A new pattern under `ignore` is no reason to call a file gone, or to look again."""
+    (root / "b.tif").write_bytes(b"x")
+    (root / "a.tmp").write_bytes(b"x")
+    known = {name.encode(): remember(root / name) for name in ("a.tmp", "b.tif")}
+    rounds = Rounds(root, known)
+    rounds.scan()
+    rounds.go_on(3)
+
+    assert rounds.told == []
+    assert b"a.tmp" not in rounds.ledger
+    assert b"b.tif" in rounds.ledger
+
+
+def test_known_file_rewritten_twice_is_told_twice(
+    root: Path, remember: Remember
+) -> None:
+    """What the inventory knew is a version like any other once it has changed."""
+    file = root / "a.tif"
+    file.write_bytes(b"x")
+    rounds = Rounds(root, {b"a.tif": remember(file)})
+    rounds.scan()
+    for content in (b"xx", b"xxx"):
+        file.write_bytes(content)
+        rounds.scan()
+        rounds.go_on(3)
+
+    assert [e.look.size_bytes for e in rounds.told.of(Settled)] == [2, 3]
+    assert all(e.is_changed for e in rounds.told.of(Settled))
+
+
 def test_inode_numbers_of_a_share_are_not_trusted(
     root: Path, remember: Remember
 ) -> None:
