@@ -3,11 +3,14 @@
 Same physics, so greys can be compared directly: the smaller field, averaged down to
 the larger one's pixels, is slid over it at every turn (normalised cross-correlation,
 J. P. Lewis 1995; its absolute value, so that an inverted contrast is found as well).
-What comes out is a candidate; whoever uses it has to verify.
+The best places are then compared at finer pixels, turns and scales: the right one
+becomes clearer by that, the others hardly. What comes out is a candidate; whoever uses
+it has to verify.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,7 +19,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from clemd.geometry import binning, compose, decompose, invert, similarity, translation
+from clemd.geometry import (
+    apply,
+    binning,
+    compose,
+    corners,
+    cropping,
+    decompose,
+    invert,
+    similarity,
+    translation,
+)
 from clemd.model import Matrix
 
 MOST_PARENT_PX = 1024
@@ -33,6 +46,15 @@ UNKNOWN_RATIOS = (1.0, 20.0)
 UNKNOWN_STEP = 0.06
 UNKNOWN_TURNS_DEG = (-6.0, 0.0, 6.0)
 """Searched with an unknown scale: whoever magnifies seldom turns the scan as well."""
+FINER_PIECE_PX = 128
+"""Side of the piece when the best places are looked at once more."""
+FINER_PLACES = 12
+FINER_TURNS_DEG = (-3.0, -1.5, 0.0, 1.5, 3.0)
+FINER_SCALES = (0.97, 1.0, 1.03)
+FINEST_TURNS_DEG = (-0.6, 0.0, 0.6)
+FINEST_SCALES = (0.99, 1.0, 1.01)
+FINER_REACH_PX = 4.0
+"""How far beside its place, in px of the first look, a piece is looked for again."""
 LEAST_LEAD = 1.1
 """Of the best place over the second best; wrong places lead little."""
 SAME_PLACE = 0.25
@@ -49,6 +71,8 @@ class Nested:
     """Correlation times the square root of the px that it was taken over."""
     lead: float = 1.0
     """Score over that of the best other place."""
+    pitch_px: float = 1.0
+    """Px of the larger field per px that it was compared at."""
 
 
 def find_nested(
@@ -69,8 +93,16 @@ def find_nested(
         if k not in reduced:
             reduced[k] = _shrunk(parent, k)
         found += _slid(child, reduced[k], one, k, turns)
-    found.sort(key=lambda n: -n.score)
-    return _standing_out(found, child.shape)
+    places = _distinct(found, child.shape)[:FINER_PLACES]
+    finer = [
+        _looked_at_again(child, parent, one, FINER_TURNS_DEG, FINER_SCALES)
+        for one in places
+    ]
+    best = _standing_out(sorted(finer, key=lambda n: -n.score), child.shape)
+    if best is None:
+        return None
+    finest = _looked_at_again(child, parent, best, FINEST_TURNS_DEG, FINEST_SCALES)
+    return replace(finest, lead=best.lead)
 
 
 def _ladder(widths: float) -> list[float]:
@@ -101,6 +133,13 @@ def _shrunk(image: NDArray[Any], k: float) -> NDArray[np.float32]:
     return np.asarray(cv2.GaussianBlur(small, (0, 0), 1.0), np.float32)
 
 
+def _smoothed(child: NDArray[Any], factor: float) -> NDArray[np.float32]:
+    """Fit to be sampled at `factor` px per px."""
+    sigma_px = max(0.3, 0.6 / factor)
+    smooth = cv2.GaussianBlur(np.asarray(child, np.float32), (0, 0), sigma_px)
+    return np.asarray(smooth, np.float32)
+
+
 def _slid(
     child: NDArray[Any],
     parent: NDArray[np.float32],
@@ -109,9 +148,7 @@ def _slid(
     turns: tuple[float, ...],
 ) -> list[Nested]:
     factor = scale * k
-    smooth = cv2.GaussianBlur(
-        np.asarray(child, np.float32), (0, 0), max(0.3, 0.6 / factor)
-    )
+    smooth = _smoothed(child, factor)
     back = invert(binning(1 / k))
     found = []
     for turn in turns:
@@ -122,12 +159,68 @@ def _slid(
         seen[~np.isfinite(seen)] = 0.0
         _, best, _, (x, y) = cv2.minMaxLoc(seen)
         matrix = compose(back, translation(x, y), to_piece)
-        found.append(Nested(matrix, best * math.sqrt(piece.size)))
+        score = best * math.sqrt(piece.size)
+        found.append(Nested(matrix, score, pitch_px=1 / k))
     return found
 
 
+def _distinct(found: list[Nested], shape: tuple[int, ...]) -> list[Nested]:
+    """The best of each place, best first."""
+    places: list[Nested] = []
+    for one in sorted(found, key=lambda n: -n.score):
+        if not any(_is_same(one.matrix, p.matrix, shape) for p in places):
+            places.append(one)
+    return places
+
+
+def _looked_at_again(
+    child: NDArray[Any],
+    parent: NDArray[Any],
+    one: Nested,
+    turns_deg: tuple[float, ...],
+    scales: tuple[float, ...],
+) -> Nested:
+    """The best place near by at finer pixels; as it is where none can be compared."""
+    parts = decompose(one.matrix)
+    side = min(child.shape) * parts.scale
+    k = float(np.clip(FINER_PIECE_PX / side, 1 / one.pitch_px, 1.0))
+    near, moved = _near(parent, child.shape, one, k)
+    factor = parts.scale * k
+    smooth = _smoothed(child, factor)
+    found = []
+    for turn, times in itertools.product(turns_deg, scales):
+        turned = parts.rotation_deg + turn
+        piece, to_piece = _piece(smooth, turned, factor * times, near.shape, most=1.0)
+        if piece is None:
+            continue
+        seen = np.abs(cv2.matchTemplate(near, piece, cv2.TM_CCOEFF_NORMED))
+        seen[~np.isfinite(seen)] = 0.0
+        _, best, _, (x, y) = cv2.minMaxLoc(seen)
+        matrix = compose(invert(moved), translation(x, y), to_piece)
+        found.append(Nested(matrix, best * math.sqrt(piece.size), pitch_px=1 / k))
+    return max(found, key=lambda n: n.score, default=replace(one, score=0.0))
+
+
+def _near(
+    parent: NDArray[Any], shape: tuple[int, ...], one: Nested, k: float
+) -> tuple[NDArray[np.float32], Matrix]:
+    """The larger field about a candidate, `k` px per px, and its px -> those px."""
+    at = apply(one.matrix, corners((shape[0], shape[1])))
+    margin = FINER_REACH_PX * one.pitch_px
+    limits = [parent.shape[1], parent.shape[0]]
+    x0, y0 = np.clip(np.floor(at.min(0) - margin), 0, limits).astype(int).tolist()
+    x1, y1 = np.clip(np.ceil(at.max(0) + margin), 0, limits).astype(int).tolist()
+    part = parent[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]
+    return _shrunk(part, k), compose(binning(1 / k), cropping(x0, y0))
+
+
 def _piece(
-    child: NDArray[Any], turn_deg: float, factor: float, parent: tuple[int, ...]
+    child: NDArray[Any],
+    turn_deg: float,
+    factor: float,
+    parent: tuple[int, ...],
+    *,
+    most: float = MOST_SHARE,
 ) -> tuple[NDArray[np.float32] | None, Matrix]:
     """The middle of the turned child at working size, and child px -> its px."""
     height, width = child.shape
@@ -135,8 +228,8 @@ def _piece(
     c, s = abs(math.cos(t)), abs(math.sin(t))
     # the largest rectangle of the same aspect that lies wholly inside
     inner = min(width / (width * c + height * s), height / (width * s + height * c))
-    most = MOST_SHARE * min(parent)
-    shrink = min(1.0, most / max(1.0, inner * factor * min(height, width)))
+    longest = most * min(parent)
+    shrink = min(1.0, longest / max(1.0, inner * factor * min(height, width)))
     w, h = (int(inner * factor * side * shrink) for side in (width, height))
     middle, onto = ((width - 1) / 2, (height - 1) / 2), ((w - 1) / 2, (h - 1) / 2)
     matrix = similarity(scale=factor, rotation_deg=turn_deg, about=middle, onto=onto)
