@@ -22,6 +22,7 @@ from ._campaign import Progress, fingerprint
 from ._fault_kinds import KINDS
 from ._faults import MOVED_LM_PX, NONE, Outcome, faults_of, pair_of
 from ._figures import Share
+from ._forking import STOPPED
 from ._machine import this_machine
 from ._rows import open_rows
 from ._table import Row, rows_table, table
@@ -104,10 +105,15 @@ def has_ended(one: Outcome) -> bool:
     return one.end == "failed"
 
 
+def was_stopped(one: Outcome) -> bool:
+    """Noticed, and not followed: whether it would have moved is not known."""
+    return one.end == STOPPED
+
+
 def has_moved(one: Outcome) -> bool:
     """The fault has moved the matrix, or there is none any more."""
     gone = one.moved_lm_px is None or one.moved_lm_px > MOVED_LM_PX
-    return gone and not has_ended(one)
+    return gone and not has_ended(one) and not was_stopped(one)
 
 
 def is_caught(one: Outcome) -> bool:
@@ -140,6 +146,7 @@ def fault_rows(found: Sequence[Outcome]) -> list[Row]:
             met=len(faults) >= 2000,
         ),
         _row("of these: ended by an exception (tried again)", faults, has_ended),
+        _row("of these: noticed, and not followed to the end", faults, was_stopped),
         _row(
             "of these: the matrix moved by more than 0.1 LM px, or was lost",
             faults,
@@ -195,6 +202,7 @@ HEAD = (
     "fault",
     "registrations",
     "exceptions",
+    "noticed, stopped",
     "moved or lost",
     "of these noticed",
     "by the verdict",
@@ -218,6 +226,7 @@ def kind_lines(found: Sequence[Outcome]) -> list[tuple[str, ...]]:
                     f"{kind}, stays" if stays else kind,
                     str(len(of)),
                     str(sum(map(has_ended, of))),
+                    str(sum(map(was_stopped, of))),
                     str(len(moved)),
                     str(noticed),
                     str(len(moved) - noticed - len(missed)),
