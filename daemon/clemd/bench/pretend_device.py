@@ -4,17 +4,20 @@ Its tensors say that they live on `meta`, torch's device without memory, and car
 their numbers on the CPU. Arithmetic is the CPU's, so results are the same to the last
 bit; what is checked is what a GPU would refuse: tensors of two devices in one
 operation, and numbers read without being fetched first.
+
+Every operation goes through Python, which takes longer than most of them. A device
+that need not be watched any longer can be `released`: what it computes from then on
+are tensors of the CPU.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, Self
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import (  # noqa: PLC2701 - it has no other name
     TorchDispatchMode,
 )
@@ -29,7 +32,6 @@ _INDEXING = frozenset({"index", "index_put_"})
 
 
 Fault = Callable[[str, Tensor], Tensor | None]
-_faults: list[Fault | None] = []
 
 
 class MixedDevicesError(AssertionError):
@@ -40,6 +42,7 @@ class _Away(Tensor):
     """A tensor of the pretended device; `numbers` are its values on the CPU."""
 
     numbers: Tensor
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]  # noqa: SLF001 - torch's own way
 
     @staticmethod
     def __new__(cls, numbers: Tensor) -> _Away:
@@ -83,44 +86,72 @@ class PretendDevice(AbstractContextManager["PretendDevice"]):
 
     def __init__(self, fault: Fault | None = None) -> None:
         self._modes = ExitStack()
-        self._fault = fault
+        self.fault = fault
+        self.is_released = False
 
     def __enter__(self) -> Self:
         """From now on, on this thread."""
-        _faults.append(self._fault)
-        self._modes.callback(_faults.pop)
+        _entered.append(self)
+        self._modes.callback(_entered.pop)
+        for owner, name, made in _LITERALS:
+            self._modes.enter_context(_replaced(owner, name, made))
         self._modes.enter_context(_Operations())  # type: ignore[no-untyped-call]
-        self._modes.enter_context(_Literals())
         return self
 
     def __exit__(self, *failure: object) -> None:
         """`meta` is empty again."""
         self._modes.close()
 
+    def release(self) -> None:
+        """No fault and no check any more; the same numbers, as tensors of the CPU."""
+        self.is_released = True
 
-class _Literals(TorchFunctionMode):
-    """Numbers written in the code: torch makes them on `meta` without any value."""
 
-    def __torch_function__(
-        self,
-        func: Any,
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        """Made here, then moved."""
-        kwargs = dict(kwargs or {})
-        if func in (torch.tensor, torch.as_tensor) and "device" in kwargs:
-            device = kwargs.pop("device")
-            return func(*args, **kwargs).to(device)
-        if func is Tensor.new_tensor:
-            like, numbers = args
-            return torch.tensor(numbers, dtype=like.dtype).to(like.device)
-        return func(*args, **kwargs)
+_entered: list[PretendDevice] = []
+
+
+def _made_here(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Of numbers written in the code torch makes tensors on `meta` without any value.
+
+    So they are made here, then moved.
+    """
+
+    def made(*args: Any, **kwargs: Any) -> Tensor:
+        device = kwargs.get("device")
+        if device is None or torch.device(device) != _AWAY:
+            return make(*args, **kwargs)
+        return make(*args, **(kwargs | {"device": _HERE})).to(device)
+
+    return made
+
+
+def _new_tensor(like: Tensor, numbers: Any) -> Tensor:
+    return torch.tensor(numbers, dtype=like.dtype).to(like.device)
+
+
+_LITERALS: tuple[tuple[Any, str, Callable[..., Tensor]], ...] = (
+    (torch, "tensor", _made_here(torch.tensor)),
+    (torch, "as_tensor", _made_here(torch.as_tensor)),
+    (_Away, "new_tensor", _new_tensor),
+)
+
+
+@contextmanager
+def _replaced(owner: Any, name: str, other: Any) -> Iterator[None]:
+    before = getattr(owner, name)
+    setattr(owner, name, other)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
 
 
 class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Everything that computes."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # nothing is compiled here, and asking costs as much as the rest
 
     def __torch_dispatch__(
         self,
@@ -130,33 +161,75 @@ class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         """Run one operation where its tensors are."""
+        if not types and not (kwargs and kwargs.get("device") is not None):
+            return func(*args, **(kwargs or {}))
         return _run(func, args, kwargs or {})
 
 
 def _run(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    tensors = [t for t in _leaves([*args, *kwargs.values()]) if isinstance(t, Tensor)]
-    away = any(isinstance(t, _Away) for t in tensors)
+    device = _entered[-1] if _entered else None
+    seen = _Seen()
+    numbers = [seen.numbers_of(value) for value in args]
+    others = {key: seen.numbers_of(value) for key, value in kwargs.items()}
+    away = seen.away
     name = func.overloadpacket.__name__
+    if device is not None and device.is_released:
+        if others.get("device") is not None:
+            others["device"] = _HERE
+        done = func(*numbers, **others)
+        return args[0] if _is_in_place(name) else done
     indexed = name in _INDEXING and isinstance(args[0], _Away)
-    if away and not indexed and name not in _MOVING:
-        _check_alone(name, tensors)
+    if away and seen.strangers and not indexed and name not in _MOVING:
+        raise MixedDevicesError(
+            f"{name}: a tensor {tuple(seen.strangers[0].shape)} was left on the CPU "
+            "among tensors of the device"
+        )
     if name == "_conj":  # a lazy one would be forgotten with the wrapper
         func = torch.ops.aten.conj_physical.default
-    if kwargs.get("device") is not None:
-        away = torch.device(kwargs["device"]) == _AWAY
-        kwargs = kwargs | {"device": _HERE}
-    done = func(
-        *_mapped(_Away, _numbers, args),
-        **{key: _mapped(_Away, _numbers, value) for key, value in kwargs.items()},
-    )
-    if name.endswith("_") and not name.endswith("__"):
-        return args[0]  # changed in place
+    if others.get("device") is not None:
+        away = torch.device(others["device"]) == _AWAY
+        others["device"] = _HERE
+    done = func(*numbers, **others)
+    if _is_in_place(name):
+        return args[0]
     if not away:
         return done
-    fault = _faults[-1] if _faults else None
-    if fault is not None:
-        done = _mapped(Tensor, lambda result: _broken(fault, name, result), done)
-    return _mapped(Tensor, _Away, done)
+    return _sent_away(done, name, None if device is None else device.fault)
+
+
+class _Seen:
+    """Where the tensors of an operation live."""
+
+    __slots__ = ("away", "strangers")
+
+    def __init__(self) -> None:
+        self.away = False
+        self.strangers: list[Tensor] = []
+
+    def numbers_of(self, value: Any) -> Any:
+        """`value` with CPU tensors for the device's, however deep in lists."""
+        if isinstance(value, Tensor):
+            if isinstance(value, _Away):
+                self.away = True
+                return value.numbers
+            if value.dim() > 0:  # one number from the CPU may go along with any tensor
+                self.strangers.append(value)
+        elif isinstance(value, (list, tuple)):
+            return type(value)([self.numbers_of(one) for one in value])
+        return value
+
+
+def _is_in_place(name: str) -> bool:
+    return name.endswith("_") and not name.endswith("__")
+
+
+def _sent_away(done: Any, name: str, fault: Fault | None) -> Any:
+    """A result as the device gives it, with its faults."""
+    if isinstance(done, Tensor):
+        return _Away(done if fault is None else _broken(fault, name, done))
+    if isinstance(done, (list, tuple)):
+        return type(done)([_sent_away(one, name, fault) for one in done])
+    return done
 
 
 def _broken(fault: Fault, name: str, result: Tensor) -> Tensor:
@@ -167,34 +240,3 @@ def _broken(fault: Fault, name: str, result: Tensor) -> Tensor:
     return torch.empty_strided(
         result.size(), result.stride(), dtype=result.dtype
     ).copy_(said)
-
-
-def _leaves(values: Iterable[Any]) -> Iterator[Any]:
-    for value in values:
-        if isinstance(value, (list, tuple)):
-            yield from _leaves(value)
-        else:
-            yield value
-
-
-def _mapped(kind: type, change: Callable[[Any], Any], value: Any) -> Any:
-    """`value` with `change` applied to what is of that kind, however deep in lists."""
-    if isinstance(value, kind):
-        return change(value)
-    if isinstance(value, (list, tuple)):
-        return type(value)([_mapped(kind, change, one) for one in value])
-    return value
-
-
-def _numbers(tensor: _Away) -> Tensor:
-    return tensor.numbers
-
-
-def _check_alone(name: str, tensors: list[Tensor]) -> None:
-    # one number from the CPU may go along with any tensor
-    strangers = [t for t in tensors if not isinstance(t, _Away) and t.dim() > 0]
-    if strangers:
-        shape = tuple(strangers[0].shape)
-        raise MixedDevicesError(
-            f"{name}: a tensor {shape} was left on the CPU among tensors of the device"
-        )

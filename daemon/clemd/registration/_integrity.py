@@ -3,7 +3,8 @@
 On the way to a matrix a few sums are known beforehand: a transform keeps the inner
 product of what it transforms (Parseval), a histogram sums to one, a field has no
 vector longer than it can be. After it, the links that carry the matrix are looked at
-once more on the CPU in double precision, each at a few places drawn by the seed:
+once more on the CPU in double precision, each at a few places drawn by the seed and
+with other means than the engine's (`_retracing`):
 
     image ──► field ──► surfaces ──► no further movement ──► matrix
 
@@ -13,24 +14,23 @@ large to pass.
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import cv2
 import numpy as np
 import torch
-from torch import Tensor
 
-from clemd.geometry import corner_errors
+from clemd.geometry import compose, corner_errors, invert
 from clemd.model import PreparedImage
 
-from ._fields import RHO_PX, SIGMA_PX, Field, double_angle
+from ._fields import Field
 from ._identities import complain
-from ._images import STIFFNESS, Images, between
+from ._images import STIFFNESS, Images
 from ._movement import MovementFit
 from ._opinion import second_opinion
+from ._retracing import edges_of, surface_of
 from ._sharpening import Sharp
-from ._surfaces import Surfaces, map_in_em
+from ._surfaces import Surfaces
 
 PLACES = 3
 """Patches of each image, and tiles, that are looked at."""
@@ -89,102 +89,49 @@ def _check_field(
     if min(h, w) < side:
         return
     layers = [cv2.resize(a, (w, h), interpolation=cv2.INTER_AREA) for a in image.layers]
-    z = field.z.cpu()
+    z = field.z.cpu().numpy()
     alike = []
     for _ in range(PLACES):
         y, x = int(rng.integers(h - side + 1)), int(rng.integers(w - side + 1))
-        seen = z[:, y : y + side, x : x + side].double()
+        seen = z[:, y : y + side, x : x + side].astype(np.float64)
         seen = seen[:, RIM_PX:-RIM_PX, RIM_PX:-RIM_PX]
         said, valid = seen[:2], seen[2]
         if float(valid.mean()) < LEAST_VALID:
             continue
-        patch = np.stack([a[y : y + side, x : x + side] for a in layers])
-        own = double_angle(
-            torch.from_numpy(patch).double(),
-            torch.ones(side, side, dtype=torch.bool),
-            SIGMA_PX * math.sqrt(smooth),
-            RHO_PX * smooth,
-        )[:2, RIM_PX:-RIM_PX, RIM_PX:-RIM_PX]
-        own = own * valid
-        length = float(said.norm() * own.norm())
-        if length > 1e-6:
+        patches = [a[y : y + side, x : x + side].astype(np.float64) for a in layers]
+        own = edges_of(patches, smooth)[:, RIM_PX:-RIM_PX, RIM_PX:-RIM_PX] * valid
+        length = float(np.linalg.norm(said) * np.linalg.norm(own))
+        if not length <= 1e-6:
             alike.append(float((said * own).sum()) / length)
-    if not min(alike, default=1.0) >= ALIKE:
+    if alike and not float(np.min(alike)) >= ALIKE:
         complain(
             f"{field.z.device} finds edges where the image has none: agreement "
-            f"{min(alike):.2f}, {ALIKE:g} is the least"
+            f"{np.min(alike):.2f}, {ALIKE:g} is the least"
         )
 
 
 def _check_surfaces(sharp: Sharp, rng: np.random.Generator) -> None:
     """Do the surfaces of a few tiles follow from the fields?"""
-    seen, em = sharp.surfaces, sharp.em.z.cpu()
-    lm = sharp.lm.z.cpu()
-    inner = between(sharp.em, sharp.lm, [sharp.edges])[0].cpu()
+    seen = sharp.surfaces
+    em, lm = sharp.em.z.cpu().numpy(), sharp.lm.z.cpu().numpy()
+    back = invert(sharp.em.from_full)
+    inner = compose(sharp.lm.from_full, sharp.edges, back)
     energy = seen.energy.cpu()
     tiles = rng.permutation(torch.nonzero(energy > energy.median()).flatten().numpy())
     said, own = [], []
     for tile in tiles[:PLACES].tolist():
-        said.append(seen.values[0, tile].cpu().double())
-        own.append(_surface(em, lm, inner, seen, tile))
+        said.append(seen.values[0, tile].cpu().double().numpy())
+        own.append(surface_of(em, lm, inner, seen, tile))
     if not said:
         return
-    a, b = torch.stack(said), torch.stack(own)
-    scale = float((a * b).sum() / (b * b).sum().clamp(min=1e-30))
-    off = float((a - scale * b).norm() / a.norm().clamp(min=1e-30))
+    a, b = np.stack(said), np.stack(own)
+    scale = float((a * b).sum()) / max(float((b * b).sum()), 1e-30)
+    off = float(np.linalg.norm(a - scale * b)) / max(float(np.linalg.norm(a)), 1e-30)
     if not (scale > 0 and off <= SURFACE_TOLERANCE):
         complain(
             f"{sharp.em.z.device} correlates wrongly: a surface is off by "
             f"{100 * off:.1f} %, {100 * SURFACE_TOLERANCE:g} % are allowed"
         )
-
-
-def _surface(
-    em: Tensor, lm: Tensor, inner: Tensor, seen: Surfaces, tile: int
-) -> Tensor:
-    """The surface of one tile, up to its norm, in double precision."""
-    rows, columns = seen.grid
-    _, height, width = em.shape
-    th, tw = -(-height // rows), -(-width // columns)
-    y, x = tile // columns * th, tile % columns * tw
-    r = seen.reach_px
-    part = torch.zeros(2, th, tw, dtype=torch.float64)
-    piece = em[:2, y : y + th, x : x + tw]
-    part[:, : piece.shape[1], : piece.shape[2]] = piece
-    there = torch.eye(3, dtype=torch.float64)
-    there[:2, 2] = torch.tensor([x, y], dtype=torch.float64)
-    near, moved = _crop(lm, inner @ there, (th, tw), r)
-    window = map_in_em(near, moved[None], (th, tw), margin=r)[0, :2]
-    size = (th + 2 * r, tw + 2 * r)
-    product = torch.fft.rfft2(window, s=size) * torch.fft.rfft2(part, s=size).conj()
-    surface: Tensor = torch.fft.irfft2(product.sum(0), s=size)
-    return surface[: 2 * r + 1, : 2 * r + 1]
-
-
-def _crop(
-    lm: Tensor, matrix: Tensor, shape: tuple[int, int], margin: int
-) -> tuple[Tensor, Tensor]:
-    """The part of the map under a tile, and the matrix onto it."""
-    h, w = shape
-    low, high_x, high_y = -margin - 1.0, w + margin + 1.0, h + margin + 1.0
-    corners = torch.tensor(
-        [[low, low, 1], [high_x, low, 1], [low, high_y, 1], [high_x, high_y, 1]],
-        dtype=torch.float64,
-    )
-    at = corners @ matrix.T
-    at = at[:, :2] / at[:, 2:]
-    rows, columns = lm.shape[1:]
-    first = at.amin(0).floor().long() - 1
-    last = at.amax(0).ceil().long() + 2
-    x0, y0 = (
-        min(max(0, v), n - 2)
-        for v, n in zip(first.tolist(), (columns, rows), strict=True)
-    )
-    x1, y1 = (max(v, low + 2) for v, low in zip(last.tolist(), (x0, y0), strict=True))
-    part = lm[:, y0:y1, x0:x1].double()
-    back = torch.eye(3, dtype=torch.float64)
-    back[:2, 2] = -torch.tensor([x0, y0], dtype=torch.float64)
-    return part, back @ matrix
 
 
 def _check_settled(sharp: Sharp) -> None:

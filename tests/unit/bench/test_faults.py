@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from clemd.bench import _faults
+from clemd.bench import _faults, _forking
 from clemd.bench._fault_kinds import KINDS
 from clemd.bench._fault_run import fault_rows, has_moved, is_caught, is_dangerous
-from clemd.bench._faults import NONE, Outcome, faults_of, pair_of
+from clemd.bench._faults import NONE, Outcome, answer, faults_of, pair_of
+from clemd.bench._forking import Watcher
 
 RESULT = torch.linspace(-1.0, 1.0, 600).reshape(3, 200)
 CLEAN = Outcome(
@@ -73,6 +74,12 @@ def test_stale_result_is_the_one_of_the_time_before() -> None:
         ({"moved_lm_px": 3.0, "error_lm_px": 3.0, "noticed": "x"}, True, True, False),
         ({"moved_lm_px": 3.0, "error_lm_px": 3.0, "end": "review"}, True, True, False),
         (
+            {"moved_lm_px": None, "end": "stopped", "noticed": "x"},
+            False,
+            True,
+            False,
+        ),
+        (
             {"moved_lm_px": None, "error_lm_px": None, "end": "failed"},
             False,
             True,
@@ -93,9 +100,32 @@ def test_outcomes_are_counted_for_what_they_are(
     assert wrong.met is not dangerous
 
 
+def test_released_device_goes_on_to_the_same_bits() -> None:
+    """Or children that are hurried along would tell of other registrations."""
+    pair = pair_of(10)
+    watched, _ = answer(pair, Watcher())
+    hurried, _ = answer(pair, Releasing())
+    assert hurried.em_to_lm == watched.em_to_lm
+    assert hurried.evidence == watched.evidence
+
+
+class Releasing(Watcher):
+    """Lets the device go in the middle of it."""
+
+    def __call__(self, name: str, result: torch.Tensor) -> None:
+        """Nothing is wrong."""
+        super().__call__(name, result)
+        assert self.device is not None
+        assert not self.device.is_released
+        if self.count == 20_000:
+            self.device.release()
+
+
 def test_faults_happen_in_whole_registrations(monkeypatch: pytest.MonkeyPatch) -> None:
     """Real ones: a device that stays broken in its transforms is noticed."""
-    monkeypatch.setattr(_faults, "KINDS", {"scaled": lambda _n, r, _p, _g: r * 1.5})
+    kinds = {"scaled": lambda _n, r, _p, _g: r * 1.5}
+    monkeypatch.setattr(_faults, "KINDS", kinds)
+    monkeypatch.setattr(_forking, "KINDS", kinds)
     monkeypatch.setattr(_faults, "STAYS", 1.0)
     clean, *broken = faults_of(pair_of(10), 3)
     assert (clean.kind, clean.end, clean.noticed) == (NONE, "accepted", "")
