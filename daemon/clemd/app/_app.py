@@ -42,9 +42,10 @@ from ._commands import Commands
 from ._guarding import Guard
 from ._heat import HeatWatch
 from ._holding import Holding
-from ._house import READ, REGISTER, House
+from ._house import House
 from ._inbox import Inbox
 from ._intake import Intake
+from ._kinds import READ, REGISTER, SECOND
 from ._lasting import lasting
 from ._learning import Learning
 from ._matching import Matching
@@ -109,12 +110,16 @@ class App:
         return not any(job.kind in {READ, REGISTER} for job in busy)
 
     def is_finished(self) -> bool:
-        """Idle, and every file of every result is written and announced."""
+        """Idle, and every file of every result is written and announced.
+
+        A second engine may still be asked: what it says changes no verdict.
+        """
         if not self.is_idle():
             return False
         house = self.house
-        busy = house.queue.jobs(("queued", "leased", "deferred"), limit=1)
-        return not busy and not house.store.unpublished(1)
+        busy = house.queue.jobs(("queued", "leased", "deferred"), limit=500)
+        owed = any(job.kind != SECOND for job in busy)
+        return not owed and not house.store.unpublished(1)
 
     async def run(self) -> None:
         """Serve until a signal or `stop.stop(...)`; everything is closed after."""

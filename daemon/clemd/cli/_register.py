@@ -122,9 +122,10 @@ def _register(
     em_read, lm_read = _both(em, lm, cache, wishes)
     read_s = time.perf_counter() - started
     from clemd import pipeline
+    from clemd.sides import Loaded
 
-    em_image = pipeline.Loaded.from_cache(em_read.frame, cache, em_read.planes)
-    lm_image = pipeline.Loaded.from_cache(lm_read.frame, cache, lm_read.planes)
+    em_image = Loaded.from_cache(em_read.frame, cache, em_read.planes)
+    lm_image = Loaded.from_cache(lm_read.frame, cache, lm_read.planes)
     limit_gb = wishes.memory_limit_gb
     request = pipeline.Request(
         engine=wishes.engine,
