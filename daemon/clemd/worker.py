@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -241,10 +242,10 @@ def _layers(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
 
 
 def _spectrum(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
-    from clemd.series import spectrum_at
+    from clemd.spectra import spectrum_at
 
     tell({"beat": "spectrum"})
-    image = _loaded(task, "image")
+    image = _held(json.dumps(task["image"]), task["cache"])
     return spectrum_at(
         image.frame,
         image.planes,
@@ -252,6 +253,12 @@ def _spectrum(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
         radius_px=task["radius_px"],
         line=tuple(task["energy_line"]),
     ).as_json()
+
+
+@lru_cache(maxsize=2)
+def _held(image: str, cache: str) -> Any:
+    """A cube whose thousand planes are not opened anew for every place asked of it."""
+    return _image(json.loads(image), Path(cache))
 
 
 def _spots(task: dict[str, Any], tell: Tell) -> dict[str, Any]:

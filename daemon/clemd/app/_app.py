@@ -48,6 +48,7 @@ from ._intake import Intake
 from ._kinds import READ, REGISTER, SECOND
 from ._lasting import lasting
 from ._learning import Learning
+from ._looks import Looks
 from ._matching import Matching
 from ._registering import Registrar, request_of
 from ._views import Views
@@ -58,6 +59,15 @@ CACHE_BYTES = 20 << 30
 WORKER_KEEPS_BYTES = 256 << 20
 """Freed memory that a worker keeps for the next field."""
 PRUNE_EVERY_S = 600.0
+_ENVIRONMENT = {
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "MALLOC_ARENA_MAX": "2",
+    # fields come and go by the hundred: asking the kernel for each costs more than the
+    # arithmetic on some of them
+    "MALLOC_MMAP_THRESHOLD_": str(WORKER_KEEPS_BYTES),
+    "MALLOC_TRIM_THRESHOLD_": str(WORKER_KEEPS_BYTES),
+}
+"""Of every worker."""
 _log = structlog.get_logger(__name__)
 
 
@@ -168,14 +178,9 @@ class App:
         self, house: House, notifier: Notifier, closing: AsyncExitStack
     ) -> None:
         registration = self.profile.registration
-        environment = {
-            "OMP_WAIT_POLICY": "PASSIVE",
-            "MALLOC_ARENA_MAX": "2",
-            # fields come and go by the hundred: asking the kernel for each costs more
-            # than the arithmetic on some of them
-            "MALLOC_MMAP_THRESHOLD_": str(WORKER_KEEPS_BYTES),
-            "MALLOC_TRIM_THRESHOLD_": str(WORKER_KEEPS_BYTES),
-        }
+        looker = LocalExecutor(self._worker, environment=_ENVIRONMENT)
+        closing.push_async_callback(looker.close)
+        environment = dict(_ENVIRONMENT)
         if registration.threads is not None:
             environment["CLEMD_THREADS"] = str(registration.threads)
         executors = [
@@ -192,7 +197,9 @@ class App:
         intake = Intake(house, inbox, matching)
         views = Views(house, inbox)
         heat = HeatWatch(house)
-        commands = Commands(house, matching, views, learning, heat, executors[0])
+        commands = Commands(
+            house, matching, views, learning, heat, Looks(house, looker)
+        )
         views.verbs = list(commands.verbs)
         self._say(house, "starting")
         messenger = await self._open_doors(house, views, commands, closing)

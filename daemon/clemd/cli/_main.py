@@ -277,7 +277,7 @@ def spots(
 
 @app.command()
 def spectrum(
-    file: Annotated[Path, typer.Argument(help="An energy series.")],
+    file: Annotated[Path, typer.Argument(help="A cube or an energy series.")],
     px: Annotated[str, typer.Option(help="Where: X,Y in px of the file.")],
     radius: Annotated[
         int, typer.Option(help="Px around it that are averaged.", min=0)
@@ -285,7 +285,7 @@ def spectrum(
     profile: ProfileFile = None,
     as_json: Json = False,
 ) -> int:
-    """Show the spectrum at one place of an energy series."""
+    """Show the spectrum at one place of a cube or an energy series."""
     from ._spectrum import show_spectrum
 
     return show_spectrum(file, px, radius_px=radius, profile=profile, as_json=as_json)
