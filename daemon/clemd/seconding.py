@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 
-from clemd.config import RegistrationSettings
 from clemd.geometry import apply, as_matrix, corner_errors, decompose
 from clemd.model import (
     Agreement,
     Matrix,
+    Matrix3,
     Registration,
     SecondOpinion,
     Verdict,
@@ -25,18 +25,21 @@ BESIDE = {
 }
 """What reads the images most unlike the first: grey values beside edges, the shape of
 the whole beside spectra."""
+CLIMBING = frozenset({"mine"})
+"""Engines that begin at a pose."""
 SAME_PLACE = 0.05
 """Corners further apart than this share of the EM's width are two places, however
 wide the radii are."""
 
 
-def second_engine(settings: RegistrationSettings, first: Registration) -> str | None:
+def second_engine(first: Registration, chosen: str, engine: str) -> str | None:
     """The engine to ask as well; None where nobody is asked.
 
+    `chosen` is the profile's `second_engine`, `engine` the one it names for the first.
     Only a result in doubt that an engine has searched for itself has a second one: what
     was laid by hand, cut out of another image or found within one stands on others.
     """
-    chosen, asked = settings.second_engine, first.asked
+    asked = first.asked
     if first.verdict is not Verdict.REVIEW or chosen == "none":
         return None
     if asked is None or asked.points or asked.parent:
@@ -44,7 +47,18 @@ def second_engine(settings: RegistrationSettings, first: Registration) -> str | 
     if chosen != "auto":
         return None if chosen == first.engine else chosen
     # who names an engine in the profile wants to hear that one
-    return BESIDE.get(first.engine) if settings.engine == "auto" else None
+    return BESIDE.get(first.engine) if engine == "auto" else None
+
+
+def guess_for(engine: str, first: Registration) -> Matrix3 | None:
+    """Where the second engine looks as well: EM px -> LM px.
+
+    One that climbs needs a start, and may find a better one itself. One that searches
+    is told what the first was told, so that it has not heard the answer.
+    """
+    if engine in CLIMBING:
+        return first.em_to_lm
+    return None if first.asked is None else first.asked.expected
 
 
 def compared(
@@ -126,4 +140,4 @@ def _middle(em_shape: tuple[int, int]) -> tuple[float, float]:
     return (em_shape[1] - 1) / 2, (em_shape[0] - 1) / 2
 
 
-__all__ = ["BESIDE", "compared", "second_engine"]
+__all__ = ["BESIDE", "compared", "guess_for", "second_engine"]

@@ -61,6 +61,8 @@ class Doubted:
 
     daemon: Any
     at_the_kill: list[RegistrationRow] = field(default_factory=list)
+    decided: str = ""
+    """A result that the operator accepts before anybody is asked about it."""
     late: str = ""
     """The result of an image that came while the second engine was at work."""
     answered_before_late: int = 0
@@ -85,6 +87,9 @@ def doubted(
         doubted.at_the_kill = rows(daemon)
         assert daemon.ask(lambda reader: reader.integrity_check()) == []
         daemon.start()
+        doubted.decided = jobs(daemon, "queued")[-1][0]
+        with Client(state=daemon.state) as client:
+            client.command("accept", registration_id=doubted.decided)
         daemon.wait_until(lambda: jobs(daemon, "leased"), "the second engine works")
         model = next(daemon.em.glob("*.tif"))
         shutil.copy(model, daemon.em / "late.tif")
@@ -94,7 +99,9 @@ def doubted(
         }
         doubted.answered_before_late = len(jobs(daemon, "done"))
         daemon.wait_until(
-            lambda: all(row.second for row in rows(daemon)), "all answers", SECOND_S
+            lambda: not jobs(daemon, "queued", "leased", "deferred"),
+            "nobody is left to ask",
+            SECOND_S,
         )
         daemon.wait_until(
             lambda: daemon.ask(lambda r: r.counts()["unpublished"]) == 0, "all told"
@@ -124,6 +131,8 @@ def test_a_kill_between_the_two_loses_and_doubles_nothing(doubted: Doubted) -> N
     ]
     told = messages(doubted.daemon)
     for row in now:
+        if row.id == doubted.decided:
+            continue
         own = [body for body in told if body["registration_id"] == row.id]
         first = next(n for n, body in enumerate(own) if body["second"])
         assert all(body["second"] == own[first]["second"] for body in own[first:])
@@ -136,6 +145,8 @@ def test_second_engine_confirms_and_changes_neither_verdict_nor_matrix(
 ) -> None:
     """Both read the same pixels: agreement is a reason, not a proof."""
     for row in rows(doubted.daemon):
+        if row.id == doubted.decided:
+            continue
         assert row.second is not None
         answer = row.second.answer
         assert (row.registration.engine, answer.engine) == ("multimodal", "mine")
@@ -155,6 +166,15 @@ def messages_of(doubted: Doubted, row: RegistrationRow) -> list[dict[str, Any]]:
     return [m for m in messages(doubted.daemon) if m["registration_id"] == row.id]
 
 
+def test_nobody_is_asked_once_the_operator_has_decided(doubted: Doubted) -> None:
+    """Half a minute of heat for an answer that nobody waits for."""
+    (row,) = (row for row in rows(doubted.daemon) if row.id == doubted.decided)
+
+    assert row.verdict is Verdict.ACCEPTED
+    assert row.decided_by == "operator"
+    assert row.second is None
+
+
 def test_an_image_that_comes_meanwhile_goes_first(doubted: Doubted) -> None:
     """The question is stopped, not waited for; it goes on afterwards."""
     spans = doubted.daemon.ask(lambda reader: reader.job_spans(LONG_AGO))
@@ -167,7 +187,7 @@ def test_an_image_that_comes_meanwhile_goes_first(doubted: Doubted) -> None:
 
 def test_report_and_show_name_both_engines(doubted: Doubted, clemd: Any) -> None:
     """Who reads the page that was mailed sees what the operator saw."""
-    row = rows(doubted.daemon)[0]
+    row = next(r for r in rows(doubted.daemon) if r.second)
     report = doubted.daemon.state / row.outputs["report"]
     doubted.daemon.wait_until(
         lambda: "Second engine" in report.read_text(), "the report is written anew"
@@ -182,7 +202,7 @@ def test_report_and_show_name_both_engines(doubted: Doubted, clemd: Any) -> None
 
 def test_replay_repeats_both_answers(doubted: Doubted, clemd: Any) -> None:
     """To the last digit, also by an engine that was stopped and went on."""
-    row = next(r for r in rows(doubted.daemon) if r.id != doubted.late)
+    row = next(r for r in rows(doubted.daemon) if r.second and r.id != doubted.late)
     again = clemd.json("replay", row.id, "--state", doubted.daemon.state)
 
     assert again["same"], again
@@ -203,3 +223,31 @@ def test_nobody_is_asked_where_the_profile_says_so(
 
     assert rows(one)[0].verdict is Verdict.REVIEW
     assert jobs(one, "queued", "leased", "deferred", "done") == []
+
+
+def test_without_the_service_it_is_asked_where_wanted(
+    clemd: Any, session_files: Path
+) -> None:
+    """At once, in the same answer; without the option nobody waits for it."""
+    em = next((session_files / "em").glob("*.tif"))
+    lm = next((session_files / "lm").glob("*.tif"))
+    asked = ("register", em, lm, "--tolerance", "1e-6")
+    alone = clemd.json(*asked)
+    found = clemd.json(*asked, "--second-engine", "auto")
+
+    assert alone["second"] is None
+    assert (found["engine"], found["second"]["engine"]) == ("multimodal", "mine")
+    assert found["second"]["agreement"] == "agrees"
+    assert found["reasons"] == [*alone["reasons"], found["second"]["sentence"]]
+    assert found["em_to_lm"] == alone["em_to_lm"]
+
+
+def test_an_unknown_second_engine_is_refused_before_anything_is_read(
+    clemd: Any, session_files: Path
+) -> None:
+    """One line, and not after a minute."""
+    done = clemd("register", "a.tif", "b.tif", "--second-engine", "magic")
+
+    assert done.returncode == 2
+    assert "unknown engine 'magic'" in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from clemd.config import RegistrationSettings
 from clemd.geometry import as_rows, similarity
 from clemd.model import (
     Agreement,
@@ -19,10 +18,9 @@ from clemd.model import (
     from_json,
     to_json,
 )
-from clemd.seconding import compared, second_engine
+from clemd.seconding import compared, guess_for, second_engine
 
 EM_SHAPE = (600, 800)
-AUTO = RegistrationSettings()
 
 
 def pose(dx: float = 0.0, *, turned_deg: float = 12.0) -> Matrix3:
@@ -65,28 +63,39 @@ FIRST = answer(pose())
 )
 def test_auto_asks_another_engine_than_the_first(first: str, second: str) -> None:
     """The same engine once more would only say the same."""
-    assert second_engine(AUTO, replace(FIRST, engine=first)) == second
+    assert second_engine(replace(FIRST, engine=first), "auto", "auto") == second
 
 
 @pytest.mark.parametrize("verdict", [Verdict.ACCEPTED, Verdict.REJECTED])
 def test_only_a_result_in_review_is_asked_about(verdict: Verdict) -> None:
     """What is sure needs nobody; what is rejected shows nothing that could be wrong."""
-    assert second_engine(AUTO, replace(FIRST, verdict=verdict)) is None
+    assert second_engine(replace(FIRST, verdict=verdict), "auto", "auto") is None
 
 
 @pytest.mark.parametrize(
-    ("settings", "second"),
+    ("chosen", "engine", "second"),
     [
-        ({"second_engine": "none"}, None),
-        ({"second_engine": "spatio-spectral"}, "spatio-spectral"),
-        ({"second_engine": "multimodal"}, None),
-        ({"engine": "multimodal"}, None),
-        ({"engine": "multimodal", "second_engine": "mine"}, "mine"),
+        ("none", "auto", None),
+        ("spatio-spectral", "auto", "spatio-spectral"),
+        ("multimodal", "auto", None),
+        ("auto", "multimodal", None),
+        ("mine", "multimodal", "mine"),
     ],
 )
-def test_profile_has_the_last_word(settings: Any, second: str | None) -> None:
+def test_profile_has_the_last_word(
+    chosen: str, engine: str, second: str | None
+) -> None:
     """Who names an engine hears that one, and a second one only where named."""
-    assert second_engine(RegistrationSettings(**settings), FIRST) == second
+    assert second_engine(FIRST, chosen, engine) == second
+
+
+def test_only_an_engine_that_climbs_is_told_the_answer() -> None:
+    """Who can search has to find it without having heard it."""
+    told = replace(FIRST, asked=Asked(expected=pose(5.0)))
+
+    assert guess_for("mine", told) == told.em_to_lm
+    assert guess_for("multimodal", told) == pose(5.0)
+    assert guess_for("multimodal", FIRST) is None
 
 
 @pytest.mark.parametrize(
@@ -94,7 +103,7 @@ def test_profile_has_the_last_word(settings: Any, second: str | None) -> None:
 )
 def test_what_stands_on_others_is_not_asked_about(asked: Asked | None) -> None:
     """By hand, cut out or nested: an engine's search would compare other things."""
-    assert second_engine(AUTO, replace(FIRST, asked=asked)) is None
+    assert second_engine(replace(FIRST, asked=asked), "auto", "auto") is None
 
 
 def test_same_place_within_both_radii_is_agreement() -> None:

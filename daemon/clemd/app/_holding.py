@@ -91,7 +91,9 @@ class Holding:
             beat=beat,
             tell=lambda why: self._park(lease, why),
             has_rival=lambda: self._has_rival(lease),
-            gives_way=lambda: gives_way and self._is_in_the_way(lease),
+            gives_way=lambda: (
+                gives_way and (self.is_expecting() or self._has_rival(lease))
+            ),
         )
 
     def put_back(self, lease: Lease, reason: str) -> None:
@@ -226,9 +228,10 @@ class Holding:
         decision = self._house.guard.decide(job)
         return decision.admission is not Admission.DEFER
 
-    def _is_in_the_way(self, lease: Lease) -> bool:
-        is_coming = self._house.queue.peek([READ]) is not None
-        return is_coming or self._has_rival(lease)
+    def is_expecting(self) -> bool:
+        """An image is being read, and will want the device in a moment."""
+        queue = self._house.queue
+        return queue.is_under_way(READ) or queue.peek([READ]) is not None
 
 
 def _estimate(decision: ThermalDecision) -> float | None:

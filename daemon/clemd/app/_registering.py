@@ -122,6 +122,8 @@ class Registrar:
 
     async def _start(self, job: JobRow) -> bool:
         """Serve the most urgent job, unless heat puts it off."""
+        if job.kind == SECOND and self._hold.is_expecting():
+            return False
         decision = self._house.guard.decide(job)
         if decision.admission is Admission.DEFER:
             self._hold.put_off(job, decision)

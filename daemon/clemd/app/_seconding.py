@@ -14,7 +14,7 @@ import structlog
 
 from clemd.jobs import Lease
 from clemd.model import Registration, Verdict
-from clemd.seconding import compared, second_engine
+from clemd.seconding import compared, guess_for, second_engine
 from clemd.store import FrameRow, RegistrationRow
 
 from ._holding import Holding
@@ -43,16 +43,20 @@ class Seconding:
 
     def ask(self, registration_id: str, found: Registration) -> None:
         """Queue the question, in the transaction that keeps the result."""
-        engine = second_engine(self._house.profile.registration, found)
+        settings = self._house.profile.registration
+        engine = second_engine(found, settings.second_engine, settings.engine)
         if engine is None:
             return
         self._house.metrics.jobs_queued.inc()
-        self._house.queue.enqueue(
+        job_id = self._house.queue.enqueue(
             SECOND,
             f"second:{registration_id}",
             {"registration_id": registration_id, "engine": engine},
             priority=DOUBTED,
         )
+        job = self._house.queue.job(job_id)
+        if job is not None and job.state == "queued":
+            self._hold.announce(job, "queued")
 
     def is_wanted(self, row: RegistrationRow) -> bool:
         """Does the doubt still stand, and does anybody need to know?"""
@@ -62,15 +66,12 @@ class Seconding:
         return not any(one.verdict is Verdict.ACCEPTED for one in results)
 
     def request(self, lease: Lease, row: RegistrationRow) -> dict[str, Any]:
-        """What the worker is asked: it starts from the first answer as a guess.
-
-        The guess narrows nothing: the other engine looks everywhere that the first
-        one had to look, and its witnesses hear of every rival.
-        """
+        """What the worker is asked."""
         settings = self._house.profile.registration
+        engine = lease.payload["engine"]
         return self._request | {
-            "engine": lease.payload["engine"],
-            "expected": row.registration.em_to_lm,
+            "engine": engine,
+            "expected": guess_for(engine, row.registration),
             "time_limit_s": settings.second_limit_s,
             "spent_s": self._house.store.busy_s(lease.job_id),
             "afresh": True,

@@ -93,6 +93,9 @@ def register(
     em: Annotated[Path, typer.Argument(help="EM image.")],
     lm: Annotated[Path, typer.Argument(help="LM image.")],
     engine: Annotated[str, typer.Option(help="Registration engine.")] = "auto",
+    second_engine: Annotated[
+        str, typer.Option(help="Asked as well where the first says review; auto.")
+    ] = "none",
     pixel_ratio: Annotated[
         float | None,
         typer.Option(help="LM pixel size / EM pixel size; may be 10 % wrong."),
@@ -140,6 +143,7 @@ def register(
             points=tuple(point or ()),
             em_scene=em_scene,
             lm_scene=lm_scene,
+            second_engine=second_engine,
         ),
         out=out,
         as_json=as_json,

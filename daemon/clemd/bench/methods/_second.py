@@ -23,7 +23,7 @@ from clemd.geometry import as_matrix
 from clemd.model import Agreement, PosePrior, PreparedImage, Registration, Verdict
 from clemd.preparing import prepare
 from clemd.registration import EngineContext, engine_named
-from clemd.seconding import BESIDE, compared
+from clemd.seconding import BESIDE, compared, guess_for
 
 from ._figures import Figure, median_in_words, tell
 
@@ -57,12 +57,11 @@ class Asked:
 
 def run(trials: int, seed: int, data: Path | None, as_json: bool) -> int:
     """Ask, and count."""
-    rows, firsts = [], 0
+    rows: list[Asked] = []
     for at in range(seed, seed + trials):
         sys.stderr.write(f"auto:second: seed {at}, {len(rows)} in review\n")
-        firsts += len(_MAKERS)
         rows += list(doubted(at))
-    figures = _figures(rows, firsts)
+    figures = _figures(rows, trials * len(_MAKERS))
     return tell(
         "auto:second", figures, trials=trials, seed=seed, as_json=as_json, notes=NOTES
     )
@@ -86,7 +85,9 @@ def doubted(seed: int) -> Iterator[Asked]:
         if first.verdict is not Verdict.REVIEW or first.em_to_lm is None:
             continue
         began = time.perf_counter()
-        answer = _asked(em, lm, replace(prior, expected=first.em_to_lm))
+        answer = _asked(
+            em, lm, replace(prior, expected=guess_for(BESIDE[FIRST], first))
+        )
         seconds = time.perf_counter() - began
         shape = (int(trial.em.shape[0]), int(trial.em.shape[1]))
         errors = trial.errors_lm_px(as_matrix(first.em_to_lm))
