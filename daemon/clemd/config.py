@@ -134,6 +134,13 @@ class RegistrationSettings(_Settings):
     engine: Literal[
         "auto", "multimodal", "mine", "spatio-spectral", "global-gradient"
     ] = "auto"
+    second_engine: Literal[
+        "auto", "none", "multimodal", "mine", "spatio-spectral", "global-gradient"
+    ] = "auto"
+    """Asked as well, when nothing else is to be done, where a result is in review.
+    `auto`: what suits the data, where `engine` is `auto` too."""
+    second_limit_s: Seconds = 180.0
+    """Working seconds that it may take, pauses and other jobs' turns not counted."""
     device: str = "auto"
     scale_tolerance: float = Field(default=0.10, ge=0.01, le=0.5)
     mirror: Literal["search", "yes", "no"] = "search"

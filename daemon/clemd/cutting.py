@@ -11,8 +11,8 @@ import numpy as np
 
 from clemd.geometry import as_matrix, as_rows, compose, translation
 from clemd.model import Asked, Registration, Timing, Verdict
-from clemd.pipeline import Loaded
 from clemd.sessions import cut_out_of
+from clemd.sides import Loaded
 
 ENGINE = "cut-out"
 

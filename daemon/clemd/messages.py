@@ -93,6 +93,15 @@ class RegistrationMessage(Message):
     )
     metadata_ratio: float | None = None
     """Pixel-size ratio the metadata promised, beside the measured one."""
+    second: dict[str, Any] | None = Field(
+        default=None,
+        description=(
+            "what another engine says of a result in review, null until it has spoken: "
+            "engine, engine_version, agreement (agrees|disagrees|silent), apart_lm_px "
+            "(largest distance of the EM corners), allowed_lm_px, verdict, confidence, "
+            "device, seconds, sentence; the sentence is in `registration.reasons` too"
+        ),
+    )
     outputs: dict[str, str] = Field(default_factory=dict)
     """Name -> path relative to the state folder."""
 

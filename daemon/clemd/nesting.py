@@ -39,7 +39,8 @@ from clemd.model import (
     TransformModel,
     Verdict,
 )
-from clemd.pipeline import Loaded, Request, register_pair
+from clemd.pipeline import Request, register_pair
+from clemd.sides import Loaded
 
 if TYPE_CHECKING:
     from clemd.registration import Nested

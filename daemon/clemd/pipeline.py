@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from clemd.errors import RegistrationRefusedError
 from clemd.exporting import (
@@ -33,23 +32,15 @@ from clemd.model import (
     Asked,
     ChannelKind,
     ErrorRadius,
-    Frame,
     Matrix3,
     PosePrior,
-    PreparedImage,
     Registration,
+    SecondOpinion,
     Timing,
     TransformModel,
     Verdict,
 )
 from clemd.pairing import metadata_ratio, stated_place
-from clemd.preparing import (
-    prepare,
-    prepare_cube,
-    prepare_series,
-    structure_channels,
-    working_px,
-)
 from clemd.series import (
     ALIGNED,
     DEFAULT_LINE,
@@ -58,63 +49,17 @@ from clemd.series import (
     shown_band,
     write_aligned,
 )
+from clemd.sides import Loaded, engine_for, prepare_sides, working_px_of
 
 if TYPE_CHECKING:  # torch loads with it
     from clemd.registration import Checkpoints
 
 RATIO_WARNING = 0.01
 """Metadata and measurement may differ by this fraction before we say so."""
-LEAST_BANDS = 3
-"""Fewer bands are no spectrum: they are registered as a picture."""
 LEAST_FIELD_LM_PX = 12
 """Shorter side of the EM field, on the map, below which nothing is searched."""
 LEAST_MAP_SHARE = 0.25
 """Least area of the map, as a share of the EM field's: half must lie on the map."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
-    """One frame with its pixels at hand (memory-mapped)."""
-
-    frame: Frame
-    planes: tuple[NDArray[Any], ...]
-    """One (height, width) array per channel."""
-
-    @classmethod
-    def from_cache(cls, frame: Frame, cache: Path, names: Sequence[str]) -> Loaded:
-        """Map the planes that the reading child left in `cache`.
-
-        Raises:
-            FileNotFoundError: the cache was cleared meanwhile.
-        """
-        planes = tuple(
-            np.load(cache / name, mmap_mode="r", allow_pickle=False) for name in names
-        )
-        return cls(frame=frame, planes=planes)
-
-    @property
-    def pixel_um(self) -> tuple[float, float] | None:
-        """(x, y) pixel size as the metadata state it."""
-        size = self.frame.pixel_size
-        return None if size is None else (size.x_um, size.y_um)
-
-    @property
-    def is_cube(self) -> bool:
-        """Is there a spectrum in each point?"""
-        return len(self.frame.spectral_axis) == len(self.planes) > 1
-
-    @property
-    def picture(self) -> NDArray[Any]:
-        """What is shown of it: its first channel; of a cube the sum of its bands.
-
-        Of an energy series the band that holds all electrons.
-        """
-        if self.frame.is_energy_series or not self.is_cube:
-            return self.planes[shown_band(self.frame)]
-        total = np.zeros(self.frame.shape, np.float32)
-        for band in self.planes:
-            total += np.nan_to_num(band)
-        return total
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +86,8 @@ class Request:
     """Resident bytes of this process; None = no limit of ours."""
     energy_line: EnergyLine = DEFAULT_LINE
     """Of energy series: (eV per volt of the mirror, eV at zero volt)."""
+    afresh: bool = False
+    """Nothing that was learned on other pairs is used: the answer can be repeated."""
 
     @property
     def asked(self) -> Asked:
@@ -175,7 +122,7 @@ def register_pair(
     from clemd.registration import (
         EngineContext,
         Limits,
-        SpectralEngine,
+        bands_for,
         breathing_within,
         engine_named,
         recheck,
@@ -191,34 +138,19 @@ def register_pair(
     hold = breathing_within(limits, breathe)
     ratio = request.pixel_ratio or metadata_ratio(em.frame, lm.frame)
     device = resolve_device(request.device)
-    engine = engine_named(_engine_for(request.engine, em, lm))
+    name = engine_for(request.engine, em, lm)
+    engine = engine_named(name, afresh=request.afresh)
     hashes = (em.frame.content_sha256, lm.frame.content_sha256)
     try:
         _check_ratio(em, lm, ratio)
-        limits.check_fits(_working_px(em, lm, ratio))
-        chosen, why = _structure(lm)
-        hold("prepare")
-        lm_image = prepare(
-            [lm.planes[i] for i in chosen],
-            reduction=1.0,
-            info_bar_rows=lm.frame.info_bar_rows,
-            label=", ".join(lm.frame.channels[i].name for i in chosen),
-            content_key=lm.frame.content_sha256,
+        limits.check_fits(working_px_of(em, lm, ratio))
+        sides = prepare_sides(
+            em, lm, bands_for(name), ratio=ratio, line=request.energy_line, hold=hold
         )
-        hold("prepare")
-        spectral = isinstance(engine, SpectralEngine)
-        em_image = _prepared_cube(em, ratio) if spectral else _prepared_em(em, ratio)
-        hold("prepare")
-        given = em_image, lm_image
-        if getattr(engine, "wants_bands", False):
-            why = "every band of both series takes part"
-            given = (
-                _bands(em, request, ratio, hold),
-                _bands(lm, request, 1.0, hold),
-            )
         prepared = time.perf_counter()
         found = engine.register(
-            *given,
+            sides.em,
+            sides.lm,
             PosePrior(
                 pixel_size_ratio=ratio,
                 scale_tolerance=request.scale_tolerance,
@@ -235,9 +167,7 @@ def register_pair(
                 checkpoints=checkpoints,
             ),
         )
-        if isinstance(engine, SpectralEngine):
-            em_image = engine.as_seen(em_image)
-        found = recheck(em_image, lm_image, found)
+        found = recheck(*sides.seen_by(engine), found)
     except RegistrationRefusedError as refused:
         return Registration(
             verdict=Verdict.REJECTED,
@@ -254,7 +184,7 @@ def register_pair(
         )
     return replace(
         found,
-        reasons=(*found.reasons, why),
+        reasons=(*found.reasons, sides.why),
         warnings=(
             *found.warnings,
             *_warnings(found, ratio, given=request.pixel_ratio is not None),
@@ -267,62 +197,6 @@ def register_pair(
             read=prepared - started,
             total=time.perf_counter() - started,
         ),
-    )
-
-
-def _engine_for(name: str, em: Loaded, lm: Loaded) -> str:
-    """`auto` gives cubes to the engine made for them; all else to the default one."""
-    if name != "auto":
-        return name
-    if em.frame.is_energy_series and lm.frame.is_energy_series:
-        return "spatio-spectral"
-    if em.is_cube and not em.frame.is_energy_series and len(em.planes) >= LEAST_BANDS:
-        return "global-gradient"
-    return "multimodal"
-
-
-def _structure(lm: Loaded) -> tuple[tuple[int, ...], str]:
-    """Channels that carry the structure, and why in words."""
-    if lm.frame.is_energy_series:
-        band = shown_band(lm.frame)
-        named = lm.frame.channels[band].name
-        return (band,), f"the band at {named} holds all electrons"
-    return structure_channels(lm.frame.channels, lm.planes)
-
-
-def _bands(
-    side: Loaded, request: Request, ratio: float | None, hold: Callable[[str], None]
-) -> PreparedImage:
-    """Every band as measured, with the energies that the profile's line gives it."""
-    prepared = prepare_series(
-        side.planes,
-        energies_ev(side.frame, request.energy_line),
-        reduction=ratio,
-        info_bar_rows=side.frame.info_bar_rows,
-        content_key=side.frame.content_sha256,
-    )
-    hold("prepare")
-    return prepared
-
-
-def _prepared_em(em: Loaded, ratio: float | None) -> PreparedImage:
-    """The EM image as one grey picture."""
-    return prepare(
-        [em.picture] if em.is_cube else em.planes[:3],
-        merge=True,
-        reduction=ratio,
-        info_bar_rows=em.frame.info_bar_rows,
-        content_key=em.frame.content_sha256,
-    )
-
-
-def _prepared_cube(em: Loaded, ratio: float | None) -> PreparedImage:
-    """The EM image as bands, whatever it says of itself: the engine checks it."""
-    return prepare_cube(
-        em.planes,
-        em.frame.spectral_axis,
-        reduction=ratio,
-        content_key=em.frame.content_sha256,
     )
 
 
@@ -348,20 +222,6 @@ def _check_ratio(em: Loaded, lm: Loaded, ratio: float | None) -> None:
         raise RegistrationRefusedError(
             f"{field}, which holds too little of it: check the ratio or the pairing"
         )
-
-
-def _working_px(em: Loaded, lm: Loaded, ratio: float | None) -> int:
-    """Px of all layers together once both images are prepared."""
-    em_height, em_width = em.frame.shape
-    lm_height, lm_width = lm.frame.shape
-    em_px = working_px(em_height, em_width, ratio)
-    lm_px = working_px(lm_height, lm_width, 1.0)
-    if em.frame.is_energy_series and lm.frame.is_energy_series:
-        # a band is held once or twice as float32, not with all that an image needs
-        bands = len(em.planes) * em_px + len(lm.planes) * lm_px
-        return em_px + lm_px + bands // 3
-    bands = len(em.planes) if em.is_cube else 1
-    return em_px * bands + lm_px * (1 if lm.is_cube else len(lm.planes))
 
 
 def radius_in_um(radius: ErrorRadius | None, lm: Loaded) -> ErrorRadius | None:
@@ -411,7 +271,12 @@ def light_layers(lm: Loaded) -> list[LightLayer]:
 
 
 def pair_context(
-    em: Loaded, lm: Loaded, *, registration_id: str = "", session: str = ""
+    em: Loaded,
+    lm: Loaded,
+    *,
+    registration_id: str = "",
+    session: str = "",
+    second: SecondOpinion | None = None,
 ) -> PairContext:
     """Names, sizes and pixel sizes for the exported files."""
     return PairContext(
@@ -424,6 +289,7 @@ def pair_context(
         metadata_ratio=metadata_ratio(em.frame, lm.frame),
         registration_id=registration_id,
         session=session,
+        second=second,
     )
 
 
@@ -483,14 +349,20 @@ def write_more_outputs(
     outputs["checkerboard"] = "checkerboard.png"
     beside = {name: f"{name}.png" for name in ("votes", "outline")}
     outputs |= {n: file for n, file in beside.items() if (folder / file).exists()}
+    return outputs | write_report_page(folder, found, context)
+
+
+def write_report_page(
+    folder: Path, found: Registration, context: PairContext
+) -> dict[str, str]:
+    """The page with everything on it; the pictures that it shows lie in `folder`."""
     write_report(
         folder / "report.html",
         found,
         context,
         images={"preview": "preview.png", "checkerboard": "checkerboard.png"},
     )
-    outputs["report"] = "report.html"
-    return outputs
+    return {"report": "report.html"}
 
 
 def _write_aligned(

@@ -19,7 +19,8 @@ from clemd.geometry import (
     decompose,
 )
 from clemd.model import ErrorRadius, Registration, TransformModel, Verdict
-from clemd.pipeline import Loaded, Request, radius_in_um, register_pair
+from clemd.pipeline import Request, radius_in_um, register_pair
+from clemd.sides import Loaded
 
 ENGINE = "by hand"
 CLICK_SHARE = 0.005

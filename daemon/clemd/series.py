@@ -1,10 +1,10 @@
-"""Energy series between the file and the engine: energies, spectra, aligned cubes."""
+"""Energy series between the file and the engine: energies and aligned cubes."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from clemd.errors import RegistrationRefusedError, UsageError
+from clemd.errors import RegistrationRefusedError
 from clemd.exporting import write_ome_tiff
 from clemd.geometry import as_matrix
 from clemd.model import (
     CALIBRATIONS,
     DEFAULT_CALIBRATION,
-    MOST_SPECTRUM_RADIUS_PX,
     Channel,
     ChannelKind,
     Frame,
@@ -51,78 +50,6 @@ def shown_band(frame: Frame) -> int:
     if not frame.is_energy_series or len(frame.spectral_axis) != len(frame.channels):
         return 0
     return int(np.argmax(energies_ev(frame)))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spectrum:
-    """What a series shows at one place, ascending energy."""
-
-    energies_ev: tuple[float, ...]
-    passed: tuple[float, ...]
-    """Mean grey value per band: electrons below each energy."""
-    emitted: tuple[float, ...]
-    """Its central difference per eV, the spectrum itself; the ends one-sided."""
-    pixels: int
-    """How many were averaged."""
-
-    def as_json(self) -> dict[str, Any]:
-        """The fields of `clemd.spectrum/1`."""
-        return {
-            "energies_ev": [round(v, 4) for v in self.energies_ev],
-            "passed": [round(v, 3) for v in self.passed],
-            "emitted_per_ev": [round(v, 3) for v in self.emitted],
-            "pixels": self.pixels,
-        }
-
-
-def spectrum_at(
-    frame: Frame,
-    planes: Planes,
-    at_px: tuple[float, float],
-    *,
-    radius_px: int = 2,
-    line: EnergyLine = DEFAULT_LINE,
-) -> Spectrum:
-    """The spectrum around a px (x, y), mean over a square of 2 radius + 1 px.
-
-    Raises:
-        UsageError: no energy series, or the place is off the image.
-    """
-    if not frame.is_energy_series or len(frame.spectral_axis) != len(planes):
-        raise UsageError(
-            "not an energy series", frame.path, "choose a file with several energies"
-        )
-    if not 0 <= radius_px <= MOST_SPECTRUM_RADIUS_PX:
-        raise UsageError(
-            "radius out of range",
-            f"{radius_px} px",
-            f"use 0 to {MOST_SPECTRUM_RADIUS_PX}",
-        )
-    height, width = frame.shape
-    x, y = round(at_px[0]), round(at_px[1])
-    if not (0 <= x < width and 0 <= y < height - frame.info_bar_rows):
-        raise UsageError(
-            f"({x}, {y}) is off the image",
-            f"{width} x {height - frame.info_bar_rows} px",
-            "choose a place on it",
-        )
-    bottom = min(y + radius_px + 1, height - frame.info_bar_rows)
-    left, top = max(0, x - radius_px), max(0, y - radius_px)
-    part = np.s_[top:bottom, left : x + radius_px + 1]
-    energies = np.array(energies_ev(frame, line))
-    order = np.argsort(energies)
-    means = np.array([float(np.mean(planes[i][part], dtype=np.float64)) for i in order])
-    energies = energies[order]
-    if (np.diff(energies) <= 0).any():
-        raise UsageError(
-            "two bands have one energy", frame.path, "mend the list of voltages"
-        )
-    return Spectrum(
-        energies_ev=tuple(energies.tolist()),
-        passed=tuple(means.tolist()),
-        emitted=tuple(np.gradient(means, energies).tolist()),
-        pixels=int(planes[0][part].size),
-    )
 
 
 def write_aligned(

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -28,7 +29,7 @@ from clemd.errors import (
     WrongResultError,
 )
 from clemd.geometry import as_matrix, as_rows
-from clemd.model import Frame, Registration, from_json, to_dict
+from clemd.model import Frame, Registration, SecondOpinion, from_json, to_dict
 from clemd.supervising import configure_logging
 
 Tell = Callable[[dict[str, Any]], None]
@@ -129,9 +130,7 @@ def _register(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
 
     em, lm = _loaded(task, "em"), _loaded(task, "lm")
     cache = Path(task["cache"])
-    request = pipeline.Request(**task["request"])
-    if request.expected is not None:
-        request = replace(request, expected=as_rows(as_matrix(request.expected)))
+    request = _request(task)
     breathe = Breathing(tell, device=request.device)
     # the page's pictures need no result, and the search leaves a core idle at times
     with ThreadPoolExecutor(1) as beside:
@@ -145,6 +144,34 @@ def _register(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
     )
     outputs = pipeline.write_first_outputs(folder, em, lm, found, context)
     return {"registration": to_dict(found), "outputs": outputs, "rss_mb": _peak_mb()}
+
+
+def _second(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
+    """Another engine's own search; no files: the first result's stand."""
+    from clemd import pipeline
+
+    em, lm = _loaded(task, "em"), _loaded(task, "lm")
+    request = _request(task)
+    breathe = Breathing(tell, device=request.device)
+    found = pipeline.register_pair(
+        em, lm, request, breathe=breathe, checkpoints=_checkpoints(task)
+    )
+    return {"registration": to_dict(found), "rss_mb": _peak_mb()}
+
+
+def _request(task: dict[str, Any]) -> Any:
+    from clemd import pipeline
+
+    request = pipeline.Request(**task["request"])
+    if request.expected is None:
+        return request
+    return replace(request, expected=as_rows(as_matrix(request.expected)))
+
+
+def _checkpoints(task: dict[str, Any]) -> Any:
+    from clemd.checkpoints import FolderCheckpoints
+
+    return FolderCheckpoints(Path(task["cache"]) / "checkpoints")
 
 
 def _write_layers(cache: Path, *images: Any) -> None:
@@ -163,7 +190,6 @@ def _placed(
 ) -> Registration:
     """By hand, out of or within an earlier image, or by a search of its own."""
     from clemd import pipeline
-    from clemd.checkpoints import FolderCheckpoints
     from clemd.cutting import register_cut_out
     from clemd.nesting import register_nested
 
@@ -177,11 +203,7 @@ def _placed(
         register_cut_out(em, _parents(task, "parents"))
         or register_nested(em, _parents(task, "hosts"), request, breathe=breathe)
         or pipeline.register_pair(
-            em,
-            lm,
-            request,
-            breathe=breathe,
-            checkpoints=FolderCheckpoints(Path(task["cache"]) / "checkpoints"),
+            em, lm, request, breathe=breathe, checkpoints=_checkpoints(task)
         )
     )
 
@@ -191,13 +213,22 @@ def _export(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
 
     em, lm = _loaded(task, "em"), _loaded(task, "lm")
     found = from_json(Registration, json.dumps(task["registration"]))
+    given = task["second"]
+    second = given and from_json(SecondOpinion, json.dumps(given))
     context = pipeline.pair_context(
-        em, lm, registration_id=task["registration_id"], session=task["session"]
+        em,
+        lm,
+        registration_id=task["registration_id"],
+        session=task["session"],
+        second=second,
     )
     tell({"beat": "export"})
+    folder = Path(task["folder"])
+    if task["report_only"]:
+        return {"outputs": pipeline.write_report_page(folder, found, context)}
     return {
         "outputs": pipeline.write_more_outputs(
-            Path(task["folder"]), em, lm, found, context, tuple(task["energy_line"])
+            folder, em, lm, found, context, tuple(task["energy_line"])
         )
     }
 
@@ -211,10 +242,10 @@ def _layers(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
 
 
 def _spectrum(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
-    from clemd.series import spectrum_at
+    from clemd.spectra import spectrum_at
 
     tell({"beat": "spectrum"})
-    image = _loaded(task, "image")
+    image = _held(json.dumps(task["image"]), task["cache"])
     return spectrum_at(
         image.frame,
         image.planes,
@@ -222,6 +253,12 @@ def _spectrum(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
         radius_px=task["radius_px"],
         line=tuple(task["energy_line"]),
     ).as_json()
+
+
+@lru_cache(maxsize=2)
+def _held(image: str, cache: str) -> Any:
+    """A cube whose thousand planes are not opened anew for every place asked of it."""
+    return _image(json.loads(image), Path(cache))
 
 
 def _spots(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
@@ -267,6 +304,7 @@ def _known(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
 
 TASKS: dict[str, Callable[[dict[str, Any], Tell], dict[str, Any]]] = {
     "register": _register,
+    "second": _second,
     "export": _export,
     "layers": _layers,
     "known": _known,
@@ -294,7 +332,7 @@ def _loaded(task: dict[str, Any], side: str) -> Any:
 
 
 def _image(given: dict[str, Any], cache: Path) -> Any:
-    from clemd.pipeline import Loaded
+    from clemd.sides import Loaded
 
     frame = from_json(Frame, json.dumps(given["frame"]))
     return Loaded.from_cache(frame, cache, given["planes"])

@@ -6,7 +6,7 @@ import asyncio
 import json
 import shutil
 import threading
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -72,6 +72,12 @@ class World:
     rows: list[Row] = field(default_factory=list)
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     timeline: dict[str, Any] = field(default_factory=dict)
+    answers: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = field(
+        default_factory=dict
+    )
+    """Verb -> what comes of it, beside being noted."""
+    answer_s: float = 0.0
+    """How long an answer takes."""
 
     def snapshot(self) -> dict[str, Any]:
         """The state, at the newest row."""
@@ -111,6 +117,9 @@ class World:
         self.asked.append((verb, arguments))
         if verb == "reject":
             raise UsageError("it is in use", "reg-1", "ask again later")
+        await asyncio.sleep(self.answer_s)
+        if verb in self.answers:
+            return self.answers[verb](arguments)
         return {"message": f"{verb} noted"}
 
 

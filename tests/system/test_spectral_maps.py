@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from clemd.bench.methods._vibrational import RAMAN, error_of, vibrational_pair
+from clemd.client import Client
 from clemd.geometry import apply, as_matrix
 from clemd_drivers.simulated._wdf import SpectralShot, WhiteShot, encode_wdf
 
@@ -103,3 +104,22 @@ def test_the_service_pairs_both_images_of_one_file(daemon: Callable[..., Any]) -
     assert sides == {"em": ["hyperspectral"], "lm": ["widefield"]}
     assert found.engine == "global-gradient"
     assert error_of(PAIR, as_matrix(found.em_to_lm)) < 0.5
+    service.wait_for_results(1)
+    check_spectrum(service)
+
+
+def check_spectrum(service: Any) -> None:
+    """The spectrum at a place is the cube's, also when its planes have to be read anew.
+
+    Programs may ask about an image of last week, when the cache has let it go.
+    """
+    (row,) = service.ask(lambda reader: reader.frames(side="em"))
+    for plane in (service.state / "cache").glob("*.npy"):
+        plane.unlink()
+    with Client(state=service.state) as client:
+        told = client.command(
+            "spectrum", frame_id=row.id, px=[12, 9], radius_px=0, timeout_s=60
+        )
+    assert (told["axis_name"], told["unit"]) == ("wavenumber", "1/cm")
+    assert told["axis"] == pytest.approx(PAIR.axis, rel=1e-5)
+    assert told["values"] == pytest.approx(PAIR.cube[:, 9, 12], rel=1e-4)

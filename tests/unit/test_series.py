@@ -20,7 +20,8 @@ from clemd.model import (
     Registration,
     Verdict,
 )
-from clemd.series import energies_ev, shown_band, spectrum_at, write_aligned
+from clemd.series import energies_ev, shown_band, write_aligned
+from clemd.spectra import spectrum_at
 
 VOLTS = (18.0, 13.5, 9.0, 4.5, 0.0)
 
@@ -87,10 +88,37 @@ def test_spectrum_is_the_slope_of_what_passes() -> None:
     """20 greys a band, 2 eV apart: 10 greys per eV."""
     found = spectrum_at(frame(), planes(), (30.0, 20.0), radius_px=1)
 
-    assert found.energies_ev == tuple(sorted(found.energies_ev))
+    assert (found.axis_name, found.unit) == ("energy", "eV")
+    assert found.axis == tuple(sorted(found.axis))
     assert found.passed[0] == pytest.approx(30.0)
-    assert found.emitted == pytest.approx([20 / (4.5 * 0.4446)] * 5)
+    assert found.values == pytest.approx([20 / (4.5 * 0.4446)] * 5)
+    assert found.values_name == "emitted per eV"
     assert found.pixels == 9
+
+
+def test_spectrum_of_a_cube_is_what_was_measured_with_its_axis_named() -> None:
+    """Counts over wavenumbers; nothing is differentiated, upwards whatever the file."""
+    falling = (1800.0, 1700.0, 1600.0, 1500.0, 1400.0)
+    facts = frame(falling, spectral_unit="1/cm")
+    found = spectrum_at(facts, planes(), (30.0, 20.0), radius_px=1)
+
+    assert (found.axis_name, found.unit) == ("wavenumber", "1/cm")
+    assert found.axis == falling[::-1]
+    assert found.values == pytest.approx((110.0, 90.0, 70.0, 50.0, 30.0))
+    assert "energies_ev" not in found.as_json()
+
+
+def test_points_without_a_number_are_left_out() -> None:
+    """A hole in the map is no zero; where all is hole there is no value at all."""
+    holed = [plane.astype(np.float32) for plane in planes()]
+    holed[0][20, 30] = np.nan
+    holed[1][:] = np.nan
+    facts = frame(spectral_unit="nm", volts=tuple(float(v) for v in range(5)))
+    found = spectrum_at(facts, holed, (30.0, 20.0), radius_px=1)
+
+    assert found.values[0] == pytest.approx(30.0)
+    assert found.values[1] is None
+    assert found.as_json()["values"][1] is None
 
 
 def test_order_of_the_pages_does_not_matter() -> None:
@@ -109,8 +137,8 @@ def test_place_off_the_image_is_refused(at: tuple[float, float]) -> None:
 
 def test_ordinary_image_has_no_spectrum() -> None:
     """One channel, or channels without energies."""
-    with pytest.raises(UsageError, match="not an energy series"):
-        spectrum_at(frame(spectral_unit="nm"), planes(), (5.0, 5.0))
+    with pytest.raises(UsageError, match="no spectrum in its points"):
+        spectrum_at(frame(spectral_axis=()), planes(), (5.0, 5.0))
 
 
 def test_aligned_cube_lies_on_the_map_with_its_drift_taken_out(tmp_path: Path) -> None:

@@ -42,11 +42,13 @@ from ._commands import Commands
 from ._guarding import Guard
 from ._heat import HeatWatch
 from ._holding import Holding
-from ._house import READ, REGISTER, House
+from ._house import House
 from ._inbox import Inbox
 from ._intake import Intake
+from ._kinds import READ, REGISTER, SECOND
 from ._lasting import lasting
 from ._learning import Learning
+from ._looks import Looks
 from ._matching import Matching
 from ._registering import Registrar, request_of
 from ._views import Views
@@ -57,6 +59,15 @@ CACHE_BYTES = 20 << 30
 WORKER_KEEPS_BYTES = 256 << 20
 """Freed memory that a worker keeps for the next field."""
 PRUNE_EVERY_S = 600.0
+_ENVIRONMENT = {
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "MALLOC_ARENA_MAX": "2",
+    # fields come and go by the hundred: asking the kernel for each costs more than the
+    # arithmetic on some of them
+    "MALLOC_MMAP_THRESHOLD_": str(WORKER_KEEPS_BYTES),
+    "MALLOC_TRIM_THRESHOLD_": str(WORKER_KEEPS_BYTES),
+}
+"""Of every worker."""
 _log = structlog.get_logger(__name__)
 
 
@@ -109,12 +120,16 @@ class App:
         return not any(job.kind in {READ, REGISTER} for job in busy)
 
     def is_finished(self) -> bool:
-        """Idle, and every file of every result is written and announced."""
+        """Idle, and every file of every result is written and announced.
+
+        A second engine may still be asked: what it says changes no verdict.
+        """
         if not self.is_idle():
             return False
         house = self.house
-        busy = house.queue.jobs(("queued", "leased", "deferred"), limit=1)
-        return not busy and not house.store.unpublished(1)
+        busy = house.queue.jobs(("queued", "leased", "deferred"), limit=500)
+        owed = any(job.kind != SECOND for job in busy)
+        return not owed and not house.store.unpublished(1)
 
     async def run(self) -> None:
         """Serve until a signal or `stop.stop(...)`; everything is closed after."""
@@ -163,14 +178,9 @@ class App:
         self, house: House, notifier: Notifier, closing: AsyncExitStack
     ) -> None:
         registration = self.profile.registration
-        environment = {
-            "OMP_WAIT_POLICY": "PASSIVE",
-            "MALLOC_ARENA_MAX": "2",
-            # fields come and go by the hundred: asking the kernel for each costs more
-            # than the arithmetic on some of them
-            "MALLOC_MMAP_THRESHOLD_": str(WORKER_KEEPS_BYTES),
-            "MALLOC_TRIM_THRESHOLD_": str(WORKER_KEEPS_BYTES),
-        }
+        looker = LocalExecutor(self._worker, environment=_ENVIRONMENT)
+        closing.push_async_callback(looker.close)
+        environment = dict(_ENVIRONMENT)
         if registration.threads is not None:
             environment["CLEMD_THREADS"] = str(registration.threads)
         executors = [
@@ -187,7 +197,9 @@ class App:
         intake = Intake(house, inbox, matching)
         views = Views(house, inbox)
         heat = HeatWatch(house)
-        commands = Commands(house, matching, views, learning, heat, executors[0])
+        commands = Commands(
+            house, matching, views, learning, heat, Looks(house, looker)
+        )
         views.verbs = list(commands.verbs)
         self._say(house, "starting")
         messenger = await self._open_doors(house, views, commands, closing)

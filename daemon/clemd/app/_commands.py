@@ -9,8 +9,7 @@ from typing import Any
 
 from clemd.clicked import fit_points, points_of
 from clemd.errors import UsageError
-from clemd.jobs import Executor
-from clemd.model import MOST_SPECTRUM_RADIUS_PX, Verdict, display_name, to_dict
+from clemd.model import MOST_SPECTRUM_RADIUS_PX, Verdict, display_name
 from clemd.sessions import Session, Target, next_image, target
 from clemd.store import NoSuchRecordError
 
@@ -19,12 +18,11 @@ from ._heat import HeatWatch
 from ._house import House
 from ._known import SESSION_KEY
 from ._learning import Learning
+from ._looks import Looks
 from ._matching import Matching
 from ._overruling import Overruling
 from ._urgency import AGAIN, FIRST
 from ._views import Views
-
-SPOTS_LIMIT_S = 60.0
 
 
 class Commands:
@@ -37,11 +35,11 @@ class Commands:
         views: Views,
         learning: Learning,
         heat: HeatWatch,
-        worker: Executor,
+        looks: Looks,
     ) -> None:
         self._house = house
         self._heat = heat
-        self._worker = worker
+        self._looks = looks
         self._learning = learning
         self._matching = matching
         self._overruling = Overruling(house, learning, matching)
@@ -249,27 +247,14 @@ class Commands:
             raise UsageError("no such channel", repr(channel), f"use 0 to {count - 1}")
         if type(most) is not int or not 0 < most <= 10_000:
             raise UsageError("most is not a number", repr(most), "use 1 to 10000")
-        found = await self._worker.run(
-            {
-                "kind": "spots",
-                "cache": str(self._house.cache),
-                "image": {
-                    "frame": to_dict(lm.frame),
-                    "planes": self._house.plane_names(lm.frame),
-                },
-                "channel": channel,
-                "most": most,
-            },
-            limit_s=SPOTS_LIMIT_S,
-            beat=lambda _stage: None,
-        )
+        found = await self._looks.spots(lm, channel=channel, most=most)
         session = self._learning.session(lm.session, lm.id)
         for one in found["targets"]:
             one |= _driven_if_known(session, one["lm_px"])
         return {"lm_frame_id": lm.id, **found}
 
     async def _spectrum(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """What an energy series shows at a px; of either side."""
+        """What a cube shows at a px; of either side."""
         row = self._house.store.frame(_text(arguments, "frame_id"))
         x, y = _lm_point(arguments.get("px"), "px")
         radius = arguments.get("radius_px", 2)
@@ -279,28 +264,16 @@ class Commands:
                 repr(radius),
                 f"use 0 to {MOST_SPECTRUM_RADIUS_PX}",
             )
-        height, width = row.frame.shape
-        if not row.frame.is_energy_series:
-            raise UsageError("not an energy series", row.id, "choose another frame")
+        width, height = row.frame.shape[1], row.frame.shape[0] - row.frame.info_bar_rows
+        if not row.frame.is_cube:
+            raise UsageError(
+                "no spectrum in its points", row.id, "choose a cube or an energy series"
+            )
         if not (0 <= round(x) < width and 0 <= round(y) < height):
             raise UsageError(
                 "px is off the image", f"{x:g}, {y:g}", f"it is {width} x {height} px"
             )
-        found = await self._worker.run(
-            {
-                "kind": "spectrum",
-                "cache": str(self._house.cache),
-                "image": {
-                    "frame": to_dict(row.frame),
-                    "planes": self._house.plane_names(row.frame),
-                },
-                "px": [x, y],
-                "radius_px": radius,
-                "energy_line": self._house.profile.registration.energy_line,
-            },
-            limit_s=SPOTS_LIMIT_S,
-            beat=lambda _stage: None,
-        )
+        found = await self._looks.spectrum(row, px=(x, y), radius_px=radius)
         return {"schema": "clemd.spectrum/1", "frame_id": row.id, "px": [x, y], **found}
 
     async def _advise(self, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -21,10 +21,12 @@ from clemd.thermal import (
     choose_sensor,
 )
 
+from ._kinds import REGISTER, SECOND
 from ._trust import Trust
 from ._urgency import rank_of
 
-_FIRST_WORK_S = 10.0
+_FIRST_WORK_S = {SECOND: 60.0}
+_ANY_WORK_S = 10.0
 _KEEP = 0.7
 """Of what was known of a job's length, when another one has ended."""
 
@@ -69,8 +71,8 @@ class Guard:
         self._retired: list[ThermalMonitor] = []
         self._on_device: list[AtWork] = []
         self._held_since_s: float | None = None
-        self.work_s = _FIRST_WORK_S
-        """Seconds of work of a job, as the last ones took."""
+        self._work_s: dict[str, float] = dict(_FIRST_WORK_S)
+        """Kind of job -> its seconds of work, as the last ones took."""
 
     @classmethod
     def of(
@@ -136,9 +138,13 @@ class Guard:
 
     def decide(self, job: JobRow) -> ThermalDecision:
         """May this job of the queue start now, where, and if not, why and how long."""
-        return self.decide_for(rank_of(job.priority), waited_s=self._waited_s(job))
+        return self.decide_for(
+            rank_of(job.priority), waited_s=self._waited_s(job), kind=job.kind
+        )
 
-    def decide_for(self, rank: Priority, *, waited_s: float) -> ThermalDecision:
+    def decide_for(
+        self, rank: Priority, *, waited_s: float, kind: str = REGISTER
+    ) -> ThermalDecision:
         """The same for a job that has waited so long."""
         now_s = self._clock()
         if not self.trust.may_work(now_s):
@@ -148,7 +154,8 @@ class Guard:
                 sentence=f"runs on the CPU: {self.device} is set aside",
             )
         decision = self.governor.decide(
-            ThermalJob(priority=rank, work_s=self.work_s, waited_s=waited_s), now_s
+            ThermalJob(priority=rank, work_s=self._work_of(kind), waited_s=waited_s),
+            now_s,
         )
         if decision.admission is Admission.DEFER and self._held_since_s is None:
             self._held_since_s = now_s
@@ -193,10 +200,13 @@ class Guard:
         else:
             self.governor.ended(now_s, busy_s)
 
-    def has_done(self, work_s: float) -> None:
-        """A whole job is done: the next one will take about as long."""
+    def has_done(self, work_s: float, kind: str = REGISTER) -> None:
+        """A whole job is done: the next one of its kind will take about as long."""
         self._held_since_s = None
-        self.work_s = _KEEP * self.work_s + (1 - _KEEP) * work_s
+        self._work_s[kind] = _KEEP * self._work_of(kind) + (1 - _KEEP) * work_s
+
+    def _work_of(self, kind: str) -> float:
+        return self._work_s.get(kind, _ANY_WORK_S)
 
     def _others_go_on(self) -> None:
         if any(job.is_working for job in self._on_device):

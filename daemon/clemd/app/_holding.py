@@ -22,7 +22,8 @@ from clemd.jobs import (
 from clemd.messages import JobMessage
 from clemd.thermal import Admission, Priority, ThermalDecision
 
-from ._house import REGISTER, House
+from ._house import House
+from ._kinds import ON_DEVICE, READ
 from ._turn import Turn
 from ._urgency import rank_of
 
@@ -66,9 +67,18 @@ class Holding:
         self._house.committed()
 
     def turn(
-        self, lease: Lease, decision: ThermalDecision, *, beat: Callable[[], None]
+        self,
+        lease: Lease,
+        decision: ThermalDecision,
+        *,
+        beat: Callable[[], None],
+        gives_way: bool = False,
     ) -> Turn:
-        """The job's time on the device, or on the CPU instead."""
+        """The job's time on the device, or on the CPU instead.
+
+        A job that gives way stops at a breathing point as soon as anything more urgent
+        is to be read or registered.
+        """
         house = self._house
         on_cpu = decision.admission is Admission.CPU
         if on_cpu:
@@ -81,6 +91,9 @@ class Holding:
             beat=beat,
             tell=lambda why: self._park(lease, why),
             has_rival=lambda: self._has_rival(lease),
+            gives_way=lambda: (
+                gives_way and (self.is_expecting() or self._has_rival(lease))
+            ),
         )
 
     def put_back(self, lease: Lease, reason: str) -> None:
@@ -114,7 +127,7 @@ class Holding:
             house.metrics.busy_s.inc(turn.busy_s)
             house.metrics.paused_s.inc(turn.paused_s)
             if spent.outcome == "done" and turn.is_guarded:
-                house.guard.has_done(turn.busy_s)
+                house.guard.has_done(turn.busy_s, lease.kind)
             house.store.record_span(
                 lease.job_id,
                 lease.kind,
@@ -209,11 +222,16 @@ class Holding:
         return True
 
     def _has_rival(self, lease: Lease) -> bool:
-        job = self._house.queue.peek([REGISTER])
+        job = self._house.queue.peek(ON_DEVICE)
         if job is None or job.priority <= lease.priority:
             return False
         decision = self._house.guard.decide(job)
         return decision.admission is not Admission.DEFER
+
+    def is_expecting(self) -> bool:
+        """An image is being read, and will want the device in a moment."""
+        queue = self._house.queue
+        return queue.is_under_way(READ) or queue.peek([READ]) is not None
 
 
 def _estimate(decision: ThermalDecision) -> float | None:

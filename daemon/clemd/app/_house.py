@@ -19,8 +19,6 @@ from clemd.thermal import ThermalMonitor
 
 from ._guarding import Guard
 
-READ, REGISTER, LAYERS, EXPORT = "read", "register", "layers", "export"
-
 
 @dataclass(slots=True, kw_only=True)
 class House:

@@ -23,7 +23,8 @@ from clemd.watching import (
     Vanished,
 )
 
-from ._house import READ, House
+from ._house import House
+from ._kinds import READ
 from ._lasting import say_once
 from ._sidecars import BESIDE, images_of, is_sidecar, was_read_with
 

@@ -20,9 +20,10 @@ from clemd.model import Frame, Modality, Side, display_name
 from clemd.reading import ReadResult, to_contract
 from clemd.store import FileRow, StoreDamagedError
 
-from ._house import READ, House
+from ._house import House
 from ._images import read_images
 from ._inbox import Inbox
+from ._kinds import READ
 from ._lasting import in_words, say_once
 from ._matching import Matching
 from ._sidecars import Texts

@@ -13,7 +13,8 @@ from clemd.model import PairProposal, Side, Verdict
 from clemd.pairing import Decision, State, Tried, decide, weighed
 from clemd.store import PairRow
 
-from ._house import REGISTER, House
+from ._house import House
+from ._kinds import REGISTER
 from ._known import KnownFrames
 from ._learning import Learning
 from ._urgency import AGAIN, FIRST, NEW

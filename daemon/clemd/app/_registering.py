@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -34,7 +33,6 @@ from clemd.model import (
     from_json,
     to_dict,
 )
-from clemd.reading import ReadRequest
 from clemd.sessions import states_place
 from clemd.store import (
     DiskFullError,
@@ -47,12 +45,16 @@ from clemd.store import (
 from clemd.thermal import Admission, Priority, ThermalDecision
 
 from ._holding import Holding, run_in_turn
-from ._house import EXPORT, REGISTER, House
+from ._house import House
+from ._kinds import EXPORT, ON_DEVICE, REGISTER, SECOND
 from ._lasting import in_words, say_once
 from ._learning import Learning
 from ._matching import Matching
 from ._overruling import Overruling
-from ._urgency import LATER
+from ._planes import ensure_planes
+from ._seconding import Seconding
+from ._turn import Turn
+from ._urgency import LATER, NEW
 
 RETRY_S = 2.0
 FULL_WAIT_S = 5.0
@@ -67,7 +69,11 @@ _log = structlog.get_logger(__name__)
 
 
 class Registrar:
-    """Serves the jobs that need a worker: registrations first, files after."""
+    """Serves the jobs that need a worker.
+
+    First registrations, then the files of results, then what looks again: second
+    engines and re-runs.
+    """
 
     def __init__(
         self,
@@ -85,6 +91,7 @@ class Registrar:
         self._executor = executor
         self._request = request
         self._hold = Holding(house)
+        self._seconding = Seconding(house, self._hold, request=request)
         self._running: Lease | None = None
         self._owed: Lease | None = None
         """The job that is being served, until its end is kept."""
@@ -95,8 +102,10 @@ class Registrar:
             self._give_back(self._owed)
         while True:
             self._house.heartbeats.beat("registrar")
-            job = self._house.queue.peek([REGISTER])
+            job = self._house.queue.peek(ON_DEVICE)
             self._house.troubles.pop("registrar", None)
+            if job is not None and job.priority < NEW and await self._serve_file():
+                continue
             if self._house.guard.is_known:
                 if job is not None and await self._start(job):
                     continue
@@ -112,7 +121,9 @@ class Registrar:
         self._owed = None
 
     async def _start(self, job: JobRow) -> bool:
-        """Serve the most urgent registration, unless heat puts it off."""
+        """Serve the most urgent job, unless heat puts it off."""
+        if job.kind == SECOND and self._hold.is_expecting():
+            return False
         decision = self._house.guard.decide(job)
         if decision.admission is Admission.DEFER:
             self._hold.put_off(job, decision)
@@ -120,7 +131,7 @@ class Registrar:
         if decision.may_start and self._house.guard.owes_proof():
             await self._hold.prove(self._executor, beat=self._beat)
             return True
-        lease = self._house.queue.claim([REGISTER])
+        lease = self._house.queue.claim(ON_DEVICE)
         if lease is None:
             return False
         await self._serve(lease, decision)
@@ -152,10 +163,12 @@ class Registrar:
     ) -> None:
         self._running = self._owed = lease
         try:
-            if decision is not None:
-                await self._register(lease, decision)
-            else:
+            if decision is None:
                 await self._export(lease)
+            elif lease.kind == SECOND:
+                await self._ask_second(lease, decision)
+            else:
+                await self._register(lease, decision)
         except LeaseLostError as lost:
             _log.warning("lease_lost", job=lease.job_id, reason=str(lost))
         except (DiskFullError, StoreBusyError, StoreDamagedError):
@@ -205,7 +218,7 @@ class Registrar:
             house.store.frame(pair.lm_frame_id),
         )
         for row in (em, lm):
-            await self._ensure_planes(row)
+            await ensure_planes(house, row)
         registration_id = str(uuid5(NAMESPACE_URL, f"{pair.id}:{lease.key}"))
         folder = self._folder(em.session, registration_id)
         turn = self._hold.turn(lease, decision, beat=lambda: self._beat(""))
@@ -224,19 +237,56 @@ class Registrar:
         if "points" in lease.payload:
             task["points"] = lease.payload["points"]
         limit_s = house.profile.registration.time_limit_s
+        found, answer = await self._worked(lease, turn, task, em, limit_s)
+        outputs = self._relative(folder, answer["outputs"])
+        self._keep(lease, pair, found, registration_id, outputs, em)
+
+    async def _ask_second(self, lease: Lease, decision: ThermalDecision) -> None:
+        """Another engine's word about a result in doubt."""
+        house = self._house
+        row = house.store.registration(lease.payload["registration_id"])
+        if not self._seconding.is_wanted(row):
+            house.queue.finish(lease)
+            house.committed()
+            return
+        em, lm = house.store.frame(row.em_frame_id), house.store.frame(row.lm_frame_id)
+        for frame in (em, lm):
+            await ensure_planes(house, frame)
+        turn = self._hold.turn(
+            lease, decision, beat=lambda: self._beat(""), gives_way=True
+        )
+        with house.store.transaction():
+            self._hold.announce(lease, "leased", self._hold.reason_of(decision))
+        house.committed()
+        request = self._seconding.request(lease, row)
+        if not turn.is_guarded:
+            request["device"] = "cpu"
+        folder = self._folder(em.session, row.id)
+        task = self._task("second", em, lm, folder, row.id) | {"request": request}
+        limit_s = self._seconding.limit_s
+        found, _ = await self._worked(lease, turn, task, em, limit_s)
+        self._seconding.keep(lease, row, em, found)
+
+    async def _worked(
+        self,
+        lease: Lease,
+        turn: Turn,
+        task: dict[str, Any],
+        em: FrameRow,
+        limit_s: float,
+    ) -> tuple[Registration, dict[str, Any]]:
+        """A worker's registration, with what heat did meanwhile; the whole answer."""
         with self._hold.spending(turn, lease, subject=em.frame.path) as spent:
             answer = await run_in_turn(
                 self._executor, task, turn, limit_s=limit_s, beat=self._beat
             )
             spent.outcome = "done"
-        found = from_json(Registration, json.dumps(answer["registration"]))
         found = replace(
-            found,
+            from_json(Registration, json.dumps(answer["registration"])),
             highest_temperature_c=spent.highest_c,
             throttled_s=round(spent.throttled_s, 2),
         )
-        outputs = self._relative(folder, answer["outputs"])
-        self._keep(lease, pair, found, registration_id, outputs, em)
+        return found, answer
 
     def _placed_on(self, em: FrameRow, lm: FrameRow) -> list[RegistrationRow]:
         """The newest images of the session that are accepted on this map."""
@@ -267,29 +317,6 @@ class Registrar:
             if not states_place(em.frame):
                 hosts.append(given)
         return {"parents": parents[:MOST_PARENTS], "hosts": hosts[:MOST_HOSTS]}
-
-    async def _ensure_planes(self, row: FrameRow) -> None:
-        """Read a frame's file again if the cache no longer holds its planes."""
-        house = self._house
-        if all((house.cache / n).exists() for n in house.plane_names(row.frame)):
-            return
-        file = house.store.file(row.file_id)
-        root = next((r for r in house.profile.roots if r.name == file.root), None)
-        if root is None:
-            raise WorkerFailedError(f"root {file.root!r} is no longer in the profile")
-        result = await house.reader.read(
-            ReadRequest(
-                path=os.fsdecode(os.fsencode(root.path) + b"/" + file.relative),
-                root=str(root.path),
-                cache=str(house.cache),
-                accept_zero_tail=True,
-                timezone=house.profile.timezone,
-                position=row.frame.position,
-                stack=house.profile.reading.stack,
-            )
-        )
-        if result.frame.content_sha256 != row.frame.content_sha256:
-            raise WorkerFailedError(f"{row.frame.path} has other content now")
 
     def _keep(
         self,
@@ -329,6 +356,7 @@ class Registrar:
                     {"registration_id": registration_id},
                     priority=LATER,
                 )
+                self._seconding.ask(registration_id, found)
             if overruled:  # while it was being registered
                 self._overruling.set_aside(pair)
             else:
@@ -377,12 +405,14 @@ class Registrar:
         row = store.registration(lease.payload["registration_id"])
         em, lm = store.frame(row.em_frame_id), store.frame(row.lm_frame_id)
         for frame in (em, lm):
-            await self._ensure_planes(frame)
+            await ensure_planes(house, frame)
         folder = self._folder(em.session, row.id)
         answer = await self._executor.run(
             self._task("export", em, lm, folder, row.id)
             | {
                 "registration": to_dict(row.registration),
+                "second": None if row.second is None else to_dict(row.second),
+                "report_only": lease.payload.get("report_only", False),
                 "energy_line": house.profile.registration.energy_line,
             },
             limit_s=EXPORT_LIMIT_S,

@@ -11,6 +11,7 @@ from clemd.thermal import Admission, Priority, ThermalDecision
 from ._guarding import Guard
 
 LOOK_AGAIN_S = 1.0
+GOES_FIRST = "a more urgent job goes first"
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -18,10 +19,10 @@ class Turn:
     """Lets a job go on at its breathing points, or has it stopped there.
 
         begin ──► working ──breathe──► pausing ──► working ... ──► end
-                                          │ ▲
-                          too long closed ▼ │ cool enough again
-                                        parked ──► stopped: the CPU takes it, or
-                                                   somebody more urgent
+                     │                    │ ▲
+          gives way  │    too long closed ▼ │ cool enough again
+                     │                  parked ──► stopped: the CPU takes it, or
+                     └───────────────────────────► somebody more urgent
 
     A parked job has given the device back and waits with everything in memory: it
     goes on where it stood. A stopped one begins anew.
@@ -39,6 +40,8 @@ class Turn:
     """Why it is parked; None when it goes on."""
     has_rival: Callable[[], bool]
     """Somebody more urgent could start."""
+    gives_way: Callable[[], bool] = lambda: False
+    """It has to stop here, hot or not: somebody else is waiting."""
     is_working: bool = False
     busy_s: float = 0.0
     paused_s: float = 0.0
@@ -53,6 +56,9 @@ class Turn:
 
     async def breathe(self, _stage: str) -> bool:
         """The gate of an executor: True = go on."""
+        if self.gives_way():  # `end` counts what it has worked since the last breath
+            self.stopped_because = GOES_FIRST
+            return False
         busy_s = self.clock() - self._went_s
         self.busy_s += busy_s
         return await self._pass(busy_s)
@@ -100,7 +106,7 @@ class Turn:
                 self.stopped_because = decision.sentence
                 return False
             if self.has_rival():
-                self.stopped_because = "a more urgent job goes first"
+                self.stopped_because = GOES_FIRST
                 return False
             self.beat()
             await asyncio.sleep(LOOK_AGAIN_S)

@@ -26,7 +26,8 @@ from clemd.model import (
     Verdict,
 )
 from clemd.nesting import register_nested
-from clemd.pipeline import Loaded, Request
+from clemd.pipeline import Request
+from clemd.sides import Loaded
 
 from ._figures import Share, in_words, percentile
 from ._specimens import simulator

@@ -92,6 +92,7 @@ def _dialect_named(name: str) -> Dialect:
 def _source(registration_id: str, state: Path, given: TargetsFile) -> ExportSource:
     # imported here: --list and a wrong name are answered without it
     from clemd import pipeline
+    from clemd.sides import Loaded
 
     with Reader.open(state) as reader, reader.consistent_view():
         try:
@@ -104,8 +105,8 @@ def _source(registration_id: str, state: Path, given: TargetsFile) -> ExportSour
         lm = reader.frame(row.lm_frame_id).frame
         known = _session(reader, row)
     context = pipeline.pair_context(
-        pipeline.Loaded(frame=em, planes=()),
-        pipeline.Loaded(frame=lm, planes=()),
+        Loaded(frame=em, planes=()),
+        Loaded(frame=lm, planes=()),
         registration_id=row.id,
         session=row.session,
     )
@@ -159,10 +160,11 @@ def _as_it_holds(row: RegistrationRow) -> Registration:
 def _pictures(state: Path, row: RegistrationRow, em: Frame, lm: Frame) -> Pictures:
     """The decoded planes that the daemon keeps in its cache."""
     from clemd import pipeline
+    from clemd.sides import Loaded
 
     try:
         em_image, lm_image = (
-            pipeline.Loaded.from_cache(
+            Loaded.from_cache(
                 frame,
                 state / "cache",
                 [f"{frame.content_sha256}-{n}.npy" for n in range(len(frame.channels))],

@@ -93,6 +93,9 @@ def register(
     em: Annotated[Path, typer.Argument(help="EM image.")],
     lm: Annotated[Path, typer.Argument(help="LM image.")],
     engine: Annotated[str, typer.Option(help="Registration engine.")] = "auto",
+    second_engine: Annotated[
+        str, typer.Option(help="Asked as well where the first says review; auto.")
+    ] = "none",
     pixel_ratio: Annotated[
         float | None,
         typer.Option(help="LM pixel size / EM pixel size; may be 10 % wrong."),
@@ -140,6 +143,7 @@ def register(
             points=tuple(point or ()),
             em_scene=em_scene,
             lm_scene=lm_scene,
+            second_engine=second_engine,
         ),
         out=out,
         as_json=as_json,
@@ -277,7 +281,7 @@ def spots(
 
 @app.command()
 def spectrum(
-    file: Annotated[Path, typer.Argument(help="An energy series.")],
+    file: Annotated[Path, typer.Argument(help="A cube or an energy series.")],
     px: Annotated[str, typer.Option(help="Where: X,Y in px of the file.")],
     radius: Annotated[
         int, typer.Option(help="Px around it that are averaged.", min=0)
@@ -285,7 +289,7 @@ def spectrum(
     profile: ProfileFile = None,
     as_json: Json = False,
 ) -> int:
-    """Show the spectrum at one place of an energy series."""
+    """Show the spectrum at one place of a cube or an energy series."""
     from ._spectrum import show_spectrum
 
     return show_spectrum(file, px, radius_px=radius, profile=profile, as_json=as_json)

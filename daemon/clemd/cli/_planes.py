@@ -11,20 +11,20 @@ from clemd.model import Frame
 from ._reading import read_files
 
 if TYPE_CHECKING:
-    from clemd import pipeline
+    from clemd.sides import Loaded
 
 
-def load_planes(frame: Frame, cache: Path, folder: Path) -> pipeline.Loaded:
+def load_planes(frame: Frame, cache: Path, folder: Path) -> Loaded:
     """From the daemon's cache, else from the file itself if it is still the same.
 
     Raises:
         UsageError: it is gone or has other content now.
     """
-    from clemd import pipeline
+    from clemd.sides import Loaded
 
     names = [f"{frame.content_sha256}-{n}.npy" for n in range(len(frame.channels))]
     if all((cache / name).exists() for name in names):
-        return pipeline.Loaded.from_cache(frame, cache, names)
+        return Loaded.from_cache(frame, cache, names)
     path = Path(frame.path)
     if not Path(frame.path).is_absolute() or not path.exists():
         raise UsageError(
@@ -37,4 +37,4 @@ def load_planes(frame: Frame, cache: Path, folder: Path) -> pipeline.Loaded:
         raise UsageError(
             "the file has other content now", frame.path, "put the old one back"
         )
-    return pipeline.Loaded.from_cache(frame, folder, names)
+    return Loaded.from_cache(frame, folder, names)

@@ -9,14 +9,21 @@ import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, get_args
 
 from clemd.clicked import Points, points_of
+from clemd.config import RegistrationSettings
 from clemd.errors import UsageError
-from clemd.model import Registration, Verdict
+from clemd.model import Registration, SecondOpinion, Verdict
 from clemd.reading import ReadResult
+from clemd.seconding import compared, guess_for, second_engine
 from clemd.supervising import configure_logging
 
 from ._reading import read_files
+
+if TYPE_CHECKING:
+    from clemd.pipeline import Request
+    from clemd.sides import Loaded
 
 REJECTED = 3
 
@@ -36,6 +43,8 @@ class Wishes:
     em_scene: int | None = None
     """Which image of its file, from one; None = what stands for the file."""
     lm_scene: int | None = None
+    second_engine: str = "none"
+    """Asked as well where the first one says review; `auto` = what suits the data."""
 
     def check(self) -> None:
         """Refuse what is out of range.
@@ -52,6 +61,13 @@ class Wishes:
             ("--lm-scene", self.lm_scene),
         ):
             _check("scene", name, scene, 1, 1e6)
+        known = get_args(RegistrationSettings.model_fields["second_engine"].annotation)
+        if self.second_engine not in known:
+            raise UsageError(
+                f"unknown engine {self.second_engine!r}",
+                "--second-engine",
+                f"choose one of: {', '.join(known)}",
+            )
         self.clicked()
 
     def clicked(self) -> Points:
@@ -105,9 +121,15 @@ def register_files(
     wishes.check()
     configure_logging("DEBUG" if verbose else "ERROR", json=False)
     with tempfile.TemporaryDirectory(prefix="clemd-") as folder:
-        found, stated = _register(em, lm, Path(folder), wishes, out)
+        found, second, stated = _register(em, lm, Path(folder), wishes, out)
+    if second is not None:
+        found = second.beside(found)
+    facts = {
+        "metadata_ratio": stated,
+        "second": None if second is None else second.to_contract(),
+    }
     sys.stdout.write(
-        json.dumps(found.to_contract() | {"metadata_ratio": stated}) + "\n"
+        json.dumps(found.to_contract() | facts) + "\n"
         if as_json
         else _in_words(found, stated)
     )
@@ -116,15 +138,16 @@ def register_files(
 
 def _register(
     em: Path, lm: Path, cache: Path, wishes: Wishes, out: Path | None
-) -> tuple[Registration, float | None]:
-    """The registration, and the pixel-size ratio that the files' metadata state."""
+) -> tuple[Registration, SecondOpinion | None, float | None]:
+    """The registration, a second engine's word, and the ratio that the files state."""
     started = time.perf_counter()
     em_read, lm_read = _both(em, lm, cache, wishes)
     read_s = time.perf_counter() - started
     from clemd import pipeline
+    from clemd.sides import Loaded
 
-    em_image = pipeline.Loaded.from_cache(em_read.frame, cache, em_read.planes)
-    lm_image = pipeline.Loaded.from_cache(lm_read.frame, cache, lm_read.planes)
+    em_image = Loaded.from_cache(em_read.frame, cache, em_read.planes)
+    lm_image = Loaded.from_cache(lm_read.frame, cache, lm_read.planes)
     limit_gb = wishes.memory_limit_gb
     request = pipeline.Request(
         engine=wishes.engine,
@@ -146,7 +169,8 @@ def _register(
         found,
         seconds=replace(spent, read=spent.read + read_s, total=spent.total + read_s),
     )
-    context = pipeline.pair_context(em_image, lm_image)
+    second = _second(em_image, lm_image, found, wishes, request)
+    context = pipeline.pair_context(em_image, lm_image, second=second)
     if out is not None:
         try:
             out.mkdir(parents=True, exist_ok=True)
@@ -158,7 +182,27 @@ def _register(
             ) from failed
         pipeline.write_first_outputs(out, em_image, lm_image, found, context)
         pipeline.write_more_outputs(out, em_image, lm_image, found, context)
-    return found, context.metadata_ratio
+    return found, second, context.metadata_ratio
+
+
+def _second(
+    em: Loaded, lm: Loaded, first: Registration, wishes: Wishes, request: Request
+) -> SecondOpinion | None:
+    """Another engine's word, where there is doubt and somebody wants it."""
+    from clemd.pipeline import register_pair
+
+    engine = second_engine(first, wishes.second_engine, wishes.engine)
+    if engine is None:
+        return None
+    asked = replace(
+        request,
+        engine=engine,
+        expected=guess_for(engine, first),
+        time_limit_s=RegistrationSettings().second_limit_s,
+        spent_s=0.0,
+        afresh=True,
+    )
+    return compared(first, register_pair(em, lm, asked), em.frame.shape)
 
 
 def _both(em: Path, lm: Path, cache: Path, wishes: Wishes) -> list[ReadResult]:

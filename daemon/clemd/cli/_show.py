@@ -63,7 +63,8 @@ def _result(reader: Reader, record_id: str) -> dict[str, Any]:
         "pairing": _pairing(reader, reader.frame(row.em_frame_id)),
         "foretold": None if foretold is None else json.loads(foretold.text),
         "taught_its_session": link is not None,
-        "registration": row.registration.to_contract(),
+        "registration": row.told.to_contract(),
+        "second": None if row.second is None else row.second.to_contract(),
         "outputs": row.outputs,
     }
 

@@ -1,4 +1,4 @@
-"""`clemd spectrum`: what an energy series shows at one place."""
+"""`clemd spectrum`: what a cube shows at one place."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from clemd.config import RegistrationSettings, load_profile
 from clemd.errors import UsageError
-from clemd.series import Spectrum, spectrum_at
+from clemd.spectra import Spectrum, spectrum_at
 from clemd.supervising import configure_logging
 
 from ._map import point_of
@@ -24,10 +24,10 @@ BAR = 36
 def show_spectrum(
     file: Path, at: str, *, radius_px: int, profile: Path | None, as_json: bool
 ) -> int:
-    """Print the spectrum at a px of a series; exit code 0.
+    """Print the spectrum at a px of a cube; exit code 0.
 
     Raises:
-        UsageError: no series, or the place is off the image.
+        UsageError: no cube, or the place is off the image.
         RefusedFileError: the file cannot be read.
     """
     configure_logging("ERROR", json=False)
@@ -37,9 +37,11 @@ def show_spectrum(
         settings = load_profile(profile).registration
     with tempfile.TemporaryDirectory(prefix="clemd-spectrum-") as folder:
         (read,) = read_files([file], Path(folder))
-        if not read.frame.is_energy_series:
+        if not read.frame.is_cube:
             raise UsageError(
-                "not an energy series", str(file), "choose a file with several energies"
+                "no spectrum in its points",
+                str(file),
+                "choose a cube or an energy series",
             )
         planes = [
             np.load(Path(folder) / name, mmap_mode="r", allow_pickle=False)
@@ -60,11 +62,21 @@ def show_spectrum(
 
 
 def _in_words(found: Spectrum) -> str:
-    most = max(max(found.emitted), 1e-9)
-    lines = [f"mean of {found.pixels} px", "    eV     passed  emitted per eV"]
-    for energy, passed, emitted in zip(
-        found.energies_ev, found.passed, found.emitted, strict=True
-    ):
-        bar = "#" * max(0, round(BAR * emitted / most))
-        lines.append(f"{energy:6.2f} {passed:10.2f} {emitted:10.2f}  {bar}".rstrip())
+    most = max((value for value in found.values if value is not None), default=0.0)
+    unit = f" ({found.unit})" if found.unit else ""
+    lines = [
+        f"mean of {found.pixels} px",
+        f"{found.axis_name}{unit}: {found.values_name}",
+    ]
+    for at, passed, value in zip(found.axis, found.passed, found.values, strict=True):
+        if value is None or passed is None:
+            lines.append(f"{at:10.6g} {'not a number':>12}")
+            continue
+        bar = "#" * max(0, round(BAR * value / max(most, 1e-9)))
+        beside = (
+            f"{passed:10.2f} {value:10.2f}"
+            if found.is_of_energies
+            else (f"{value:12.6g}")
+        )
+        lines.append(f"{at:10.6g} {beside}  {bar}".rstrip())
     return "\n".join(lines) + "\n"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from clemd.errors import UsageError
 from clemd.geometry import as_matrix
-from clemd.model import ChannelKind, Matrix, Registration, Verdict
+from clemd.model import ChannelKind, Matrix, Registration, SecondOpinion, Verdict
 
 Plane = NDArray[Any]
 """One channel, (height, width), any real sample type."""
@@ -47,6 +47,8 @@ class PairContext:
     """LM / EM pixel size as the files' metadata promise it."""
     registration_id: str = ""
     session: str = ""
+    second: SecondOpinion | None = None
+    """What another engine says of the result."""
 
     @property
     def is_calibrated(self) -> bool:

@@ -70,6 +70,8 @@ def write_report(
     Raises:
         OSError: the file cannot be written.
     """
+    if context.second is not None:
+        registration = context.second.beside(registration)
     verdict = registration.verdict
     title = f"{context.em_name} on {context.lm_name}"
     parts = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clemd.geometry import decompose
-from clemd.model import Registration, TransformModel, Verdict
+from clemd.model import Agreement, Registration, TransformModel, Verdict
 
 from ._context import PairContext, PixelUm, usable_matrix
 
@@ -36,6 +36,7 @@ def making_rows(registration: Registration, context: PairContext) -> Rows:
         ("Confidence", f"{registration.confidence:.2f}"),
         ("LM channel used", registration.channel or "not stated"),
         ("Engine", named or "not stated"),
+        *_second_row(context),
         ("Device, seed", f"{registration.device}, {registration.seed}"),
         ("Time", _times(registration)),
     ]
@@ -50,6 +51,19 @@ def making_rows(registration: Registration, context: PairContext) -> Rows:
     if context.session:
         rows.append(("Session", context.session))
     return rows
+
+
+def _second_row(context: PairContext) -> Rows:
+    second = context.second
+    if second is None:
+        return []
+    named = f"{second.answer.engine} {second.answer.engine_version}".strip()
+    words = {
+        Agreement.AGREES: "agrees",
+        Agreement.DISAGREES: "disagrees",
+        Agreement.SILENT: "has no answer",
+    }[second.agreement]
+    return [("Second engine", f"{named}: {words}")]
 
 
 def image_lines(context: PairContext) -> tuple[str, str]:

@@ -63,6 +63,11 @@ class JobTable:
         rows = self._rows(f"SELECT {COLUMNS} FROM jobs WHERE id = ?", job_id)  # noqa: S608
         return job_row(rows[0]) if rows else None
 
+    def is_under_way(self, kind: str) -> bool:
+        """Does somebody work on a job of this kind just now?"""
+        sql = "SELECT 1 FROM jobs WHERE state = 'leased' AND kind = ? LIMIT 1"
+        return bool(self._rows(sql, kind))
+
     def jobs(self, states: Sequence[str] = STATES, *, limit: int = 500) -> list[JobRow]:
         """Jobs in these states, the newest first."""
         rows = self._rows(

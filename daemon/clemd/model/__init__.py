@@ -31,12 +31,14 @@ from ._registration import (
     TransformModel,
     Verdict,
 )
+from ._second import Agreement, SecondOpinion
 from ._thermal import ThermalReading, ThermalState
 
 __all__ = [
     "CALIBRATIONS",
     "DEFAULT_CALIBRATION",
     "MOST_SPECTRUM_RADIUS_PX",
+    "Agreement",
     "Asked",
     "BoolImage",
     "Channel",
@@ -53,6 +55,7 @@ __all__ = [
     "PosePrior",
     "PreparedImage",
     "Registration",
+    "SecondOpinion",
     "Side",
     "StagePose",
     "ThermalReading",

@@ -59,6 +59,15 @@ class Channel:
     emission_nm: float | None = None
 
 
+_AXES = {
+    "1/cm": "wavenumber",
+    "nm": "wavelength",
+    "µm": "wavelength",
+    "eV": "energy",
+    "V": "mirror voltage",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PixelSize:
     """Edge lengths of one pixel and how far to trust them."""
@@ -130,6 +139,16 @@ class Frame:
     def side(self) -> Side | None:
         """EM or LM, where the modality decides it."""
         return self.modality.side
+
+    @property
+    def is_cube(self) -> bool:
+        """Is there a spectrum in each point: one channel for each value of its axis?"""
+        return len(self.spectral_axis) == len(self.channels) > 1
+
+    @property
+    def spectral_name(self) -> str:
+        """What `spectral_axis` is called."""
+        return _AXES.get(self.spectral_unit, "band")
 
     @property
     def is_energy_series(self) -> bool:

@@ -1,10 +1,9 @@
 """Choose channels, mask what is not specimen, bring both images to one resolution."""
 
+from ._bands import prepare_cube, prepare_series
 from ._channels import structure_channels
-from ._cube import prepare_cube
 from ._masks import content_mask
 from ._prepare import prepare, working_px
-from ._series import prepare_series
 from ._spots import Spot, find_spots
 
 __all__ = [

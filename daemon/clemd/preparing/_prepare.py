@@ -18,12 +18,14 @@ from clemd.errors import RegistrationRefusedError
 from clemd.geometry import binning
 from clemd.model import BoolImage, FloatImage, PreparedImage
 
+from ._checks import Words, check_planes
 from ._masks import camera_field, content_mask, strips
 from ._rims import find_rims
 
 WORKING_SIDE_PX = 2048
 """Longest side prepared when nothing is known about the resolution."""
 LEAST_SIDE_PX = 24
+_IMAGE = Words(image="image", planes="channels", pixels="px", least=LEAST_SIDE_PX)
 LEAST_CONTENT = 0.05
 """Share of an image that must be specimen."""
 ONE_GREY = 0.998
@@ -50,7 +52,7 @@ def prepare(
     Raises:
         RegistrationRefusedError: too small, constant, empty, or not numbers.
     """
-    height, width = _check_shape(planes)
+    height, width = check_planes(planes, _IMAGE)
     bin_px = _bin_size(height, width, reduction)
     layers: list[FloatImage] = []
     masks: list[BoolImage] = []
@@ -93,25 +95,6 @@ def working_px(height: int, width: int, reduction: float | None) -> int:
     """Px of one layer that `prepare` makes of an image of this size."""
     bin_px = _bin_size(max(height, 1), max(width, 1), reduction)
     return (height // bin_px) * (width // bin_px)
-
-
-def _check_shape(planes: Sequence[NDArray[Any]]) -> tuple[int, int]:
-    if not planes:
-        raise RegistrationRefusedError("the image has no channel to register")
-    shape = planes[0].shape
-    if len(shape) != 2 or any(p.shape != shape for p in planes):
-        raise RegistrationRefusedError(f"planes must be 2-D and alike, got {shape}")
-    if any(p.dtype.kind not in "uifb" for p in planes):
-        raise RegistrationRefusedError(
-            f"pixels must be real numbers, got {planes[0].dtype}"
-        )
-    height, width = int(shape[0]), int(shape[1])
-    if min(height, width) < LEAST_SIDE_PX:
-        raise RegistrationRefusedError(
-            f"the image is {width} x {height} px: at least {LEAST_SIDE_PX} px a side "
-            "are needed"
-        )
-    return height, width
 
 
 def _bin_size(height: int, width: int, reduction: float | None) -> int:

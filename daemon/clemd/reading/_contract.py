@@ -20,6 +20,15 @@ def to_contract(frame: Frame) -> dict[str, Any]:
             {"name": channel.name, "kind": channel.kind.value}
             for channel in frame.channels
         ],
+        "spectrum": {
+            "axis_name": frame.spectral_name,
+            "unit": frame.spectral_unit,
+            "bands": len(frame.spectral_axis),
+            "first": frame.spectral_axis[0],
+            "last": frame.spectral_axis[-1],
+        }
+        if frame.is_cube
+        else None,
         "pixel_size_um": [size.x_um, size.y_um] if size else None,
         "stage": {
             "x_um": pose.x_um,

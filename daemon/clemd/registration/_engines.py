@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
@@ -10,22 +12,59 @@ from clemd.errors import UsageError
 
 from ._engine import Engine
 from ._halving import device_full
+from ._spectral import Bands
 
-_ENGINES: dict[str, str] = {
-    "multimodal": "clemd.registration.multimodal:MultimodalEngine",
-    "mine": "clemd.registration.mine:MineEngine",
-    "spatio-spectral": "clemd.registration.spatio_spectral:SpatioSpectralEngine",
-    "global-gradient": "clemd.registration.global_gradient:GlobalGradientEngine",
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kind:
+    """One engine, imported when it is asked for: nobody pays for another's imports."""
+
+    module: str
+    """Below this package."""
+    name: str
+    """Of the class."""
+    bands: Bands = Bands.NEITHER
+    afresh: dict[str, Any] = field(default_factory=dict)
+    """With these arguments it keeps nothing of one pair for the next."""
+
+
+_ENGINES = {
+    "multimodal": _Kind(module="multimodal", name="MultimodalEngine"),
+    "mine": _Kind(module="mine", name="MineEngine", afresh={"networks": None}),
+    "spatio-spectral": _Kind(
+        module="spatio_spectral", name="SpatioSpectralEngine", bands=Bands.BOTH
+    ),
+    "global-gradient": _Kind(
+        module="global_gradient", name="GlobalGradientEngine", bands=Bands.EM
+    ),
 }
-"""Name -> "module:class": nobody pays for what another engine imports."""
 
 
-def engine_named(name: str) -> Engine:
+def engine_named(name: str, *, afresh: bool = False) -> Engine:
     """The engine of that name; `auto` is the default one.
+
+    `afresh`: it uses nothing that it has learned on other pairs, and keeps nothing for
+    later ones, so that its answer can be repeated anywhere.
 
     Raises:
         UsageError: there is no such engine.
     """
+    kind = _kind(name)
+    module = importlib.import_module(f"{__package__}.{kind.module}")
+    made: Engine = getattr(module, kind.name)(**(kind.afresh if afresh else {}))
+    return made
+
+
+def bands_for(name: str) -> Bands:
+    """What the engine of that name is given of each image.
+
+    Raises:
+        UsageError: there is no such engine.
+    """
+    return _kind(name).bands
+
+
+def _kind(name: str) -> _Kind:
     chosen = "multimodal" if name == "auto" else name
     if chosen not in _ENGINES:
         raise UsageError(
@@ -33,9 +72,7 @@ def engine_named(name: str) -> Engine:
             "",
             f"choose one of: auto, {', '.join(_ENGINES)}",
         )
-    module, _, kind = _ENGINES[chosen].partition(":")
-    made: Engine = getattr(importlib.import_module(module), kind)()
-    return made
+    return _ENGINES[chosen]
 
 
 def resolve_device(name: str) -> str:

@@ -1,15 +1,28 @@
-"""The contract of an engine whose EM image is a cube of spectra."""
+"""Engines that read spectra: what they are given, and how their answer is seen."""
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from enum import StrEnum
+from typing import Protocol
 
 from clemd.model import PreparedImage
 
+from ._engine import Engine
 
-@runtime_checkable
-class SpectralEngine(Protocol):
-    """An `Engine` that takes `PreparedImage`s with a spectral axis."""
+
+class Bands(StrEnum):
+    """Of which images an engine is given every band, as it was measured."""
+
+    NEITHER = "neither"
+    """Both come as pictures of their structure."""
+    EM = "em"
+    """A cube on a picture; the engine is a `CubeEngine`."""
+    BOTH = "both"
+    """A series on a series of the same axis."""
+
+
+class CubeEngine(Engine, Protocol):
+    """Lays a cube of spectra on a picture."""
 
     def as_seen(self, em: PreparedImage) -> PreparedImage:
         """The cube as the few images on which its answer is checked.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 
-from clemd.model import Registration, Verdict, from_json
+from clemd.model import Registration, SecondOpinion, Verdict, from_json
 
 from ._pairs import PairQueries
 from ._queries import Changes, where
@@ -41,6 +41,7 @@ def _registration_row(row: sqlite3.Row) -> RegistrationRow:
         is_best=bool(row["is_best"]),
         registration=from_json(Registration, row["json"]),
         outputs=json.loads(row["outputs"]),
+        second=row["second"] and from_json(SecondOpinion, row["second"]),
     )
 
 
@@ -152,6 +153,26 @@ class RegistrationChanges(RegistrationQueries, Changes):
             )
             if added:
                 self._mark_best(pair.em_frame_id)
+        return added == 1
+
+    def add_second(self, registration_id: str, second: SecondOpinion) -> bool:
+        """Keep what another engine says of a result; the result stays as it is.
+
+        Returns:
+            False, and nothing changed, if another engine has spoken already.
+
+        Raises:
+            NoSuchRecordError: no such result.
+            ValueError: a value of `second` cannot be kept (not finite).
+        """
+        text = fact_text(second)
+        with self.transaction():
+            self.registration(registration_id)
+            added = self._do(
+                "UPDATE registrations SET second = ? WHERE id = ? AND second IS NULL",
+                text,
+                registration_id,
+            )
         return added == 1
 
     def update_outputs(self, registration_id: str, outputs: dict[str, str]) -> None:

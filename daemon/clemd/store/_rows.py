@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from clemd.model import (
     Frame,
     Registration,
+    SecondOpinion,
     Verdict,
     display_name,
     from_json,
@@ -114,6 +115,14 @@ class RegistrationRow:
     outputs: dict[str, str]
     """Name -> path relative to the state folder."""
     created_at: str
+    second: SecondOpinion | None = None
+    """What another engine says, where this one was left in doubt and one was asked."""
+
+    @property
+    def told(self) -> Registration:
+        """The engine's result, a second one's word among the reasons."""
+        first = self.registration
+        return first if self.second is None else self.second.beside(first)
 
     @property
     def is_overruled_to_rejected(self) -> bool:

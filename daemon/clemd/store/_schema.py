@@ -187,6 +187,8 @@ _HEAT_HISTORY = (
     """CREATE INDEX job_spans_by_time ON job_spans (ended_at)""",
 )
 
+_SECOND_OPINIONS = ("ALTER TABLE registrations ADD COLUMN second TEXT",)
+
 
 def _statements(*statements: str) -> Callable[[Database], None]:
     def apply(database: Database) -> None:
@@ -202,6 +204,7 @@ _STEPS = {
     "0003_session_transforms": _SESSION_TRANSFORMS,
     "0004_pairing_decisions": _PAIRING_DECISIONS,
     "0005_heat_history": _HEAT_HISTORY,
+    "0006_second_opinions": _SECOND_OPINIONS,
 }
 VERSIONS = tuple(_STEPS)
 """Names of all migrations, oldest first."""

@@ -157,6 +157,7 @@ def _registration(
         best=row.is_best,
         registration=_as_it_holds(row),
         metadata_ratio=ratio,
+        second=None if row.second is None else row.second.to_contract(),
         outputs={} if row.is_overruled_to_rejected else row.outputs,
     )
 
@@ -167,7 +168,7 @@ def _as_it_holds(row: RegistrationRow) -> dict[str, Any]:
     What an operator has rejected leaves without a matrix, like any rejected result:
     a program that reads only this object must not go on using it.
     """
-    contract = row.registration.to_contract() | {"verdict": row.verdict.value}
+    contract = row.told.to_contract() | {"verdict": row.verdict.value}
     if row.is_overruled_to_rejected:
         reason = row.decided_reason or f"rejected by {row.decided_by}"
         contract |= {

@@ -45,6 +45,13 @@ class ThermalQueries(Queries):
         )
         return [row_as(JobSpan, row) for row in reversed(rows)]
 
+    def busy_s(self, job_id: int) -> float:
+        """Seconds that all tries at one job have worked."""
+        rows = self._all(
+            "SELECT COALESCE(SUM(busy_s), 0.0) FROM job_spans WHERE job_id = ?", job_id
+        )
+        return float(rows[0][0])
+
     def newest_thermal(self) -> ThermalRow | None:
         """The last reading, if there is one."""
         rows = self._all("SELECT * FROM thermal ORDER BY at DESC, rowid DESC LIMIT 1")

@@ -55,12 +55,12 @@ class Thermometer:
         self.is_closed = True
 
 
-def job(priority: int = NEW, *, age_s: float = 0.0) -> JobRow:
+def job(priority: int = NEW, *, age_s: float = 0.0, kind: str = "register") -> JobRow:
     """A job that came so long ago."""
     came = (datetime.now(UTC) - timedelta(seconds=age_s)).isoformat()
     return JobRow(
         id=1,
-        kind="register",
+        kind=kind,
         key="k",
         payload={},
         priority=priority,
@@ -224,3 +224,19 @@ def test_two_jobs_at_a_time_are_one_piece_of_work(clock: Clock) -> None:
 
     assert busy_s == pytest.approx(2.0)
     assert guard.governor._work.busy_since_look_s(clock.now_s) == pytest.approx(2.0)
+
+
+def test_long_looks_by_a_second_engine_do_not_make_registrations_look_long(
+    clock: Clock,
+) -> None:
+    """A registration is let in by how long registrations take, not by anything else."""
+    cpu = Thermometer("cpu", 74.0)
+    guard = guard_of(clock, "cpu", cpu)
+    before = guard.decide(job()).sentence
+    for _ in range(10):
+        guard.has_done(600.0, "second")
+
+    assert guard.decide(job()).sentence == before
+    second = guard.decide(job(kind="second"))
+    assert second.lasting_s is not None
+    assert second.lasting_s > 100.0

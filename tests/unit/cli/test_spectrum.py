@@ -61,6 +61,7 @@ def test_words_draw_the_spectrum(
     lines = capsys.readouterr().out.splitlines()
 
     assert lines[0] == "mean of 9 px"
+    assert lines[1] == "energy (eV): emitted per eV"
     assert len(lines) == 12
     assert "####" in lines[5]
 

@@ -24,7 +24,13 @@ from clemd.exporting import (
     write_report,
 )
 from clemd.exporting._report_circle import circle_svg, grid_step_lm_px
-from clemd.model import ErrorRadius, Registration, Verdict
+from clemd.model import (
+    Agreement,
+    ErrorRadius,
+    Registration,
+    SecondOpinion,
+    Verdict,
+)
 
 Register = Callable[..., Registration]
 Layers = tuple[LightLayer, ...]
@@ -133,6 +139,23 @@ def test_the_report_of_a_doubtful_pair_promises_nothing(
     assert "Review: look at the overlay before you use it." in words
     assert "If it is right, then anywhere in the EM image" in words
     assert "accept the overlay on the operator page" in words
+
+
+def test_the_report_says_what_a_second_engine_says(
+    tmp_path: Path, register: Register, context: PairContext
+) -> None:
+    """A contradiction stands first, and both engines are named."""
+    second = SecondOpinion(
+        agreement=Agreement.DISAGREES,
+        answer=register(engine="mine", engine_version="3"),
+        sentence="two engines disagree by 41.0 LM px",
+    )
+    page = written(tmp_path, register(Verdict.REVIEW), replace(context, second=second))
+
+    assert "multimodal 1" in page.words
+    assert "mine 3: disagrees" in page.words
+    first = page.words.index("two engines disagree by 41.0 LM px")
+    assert first < page.words.index("61 of 64 tiles agree.")
 
 
 def test_the_report_of_a_rejected_pair_gives_no_pose_away(

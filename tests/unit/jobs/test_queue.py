@@ -357,3 +357,16 @@ def test_what_the_operator_looks_at_goes_first_and_reruns_last(queue: JobQueue) 
     assert queue.retry(done.job_id, again_priority=5)
     assert running.key == "a"
     assert [take(queue).key for _ in range(3)] == ["c", "b", "done"]
+
+
+def test_work_is_under_way_from_its_claim_to_its_end(queue: JobQueue) -> None:
+    """Who gives way to a kind of work must see it while somebody is at it."""
+    queue.enqueue("read", "k", {})
+    assert not queue.is_under_way("read")
+    lease = queue.claim(["read"])
+    assert lease is not None
+
+    assert queue.is_under_way("read")
+    assert not queue.is_under_way("register")
+    queue.finish(lease)
+    assert not queue.is_under_way("read")

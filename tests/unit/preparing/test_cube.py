@@ -47,7 +47,7 @@ def test_a_point_without_a_whole_spectrum_does_not_count() -> None:
 @pytest.mark.parametrize(
     ("bands", "words"),
     [
-        ([], "no band"),
+        ([], "no bands"),
         ([np.zeros((40, 60)), np.zeros((40, 61))], "alike"),
         ([np.zeros((40, 60), complex)], "real numbers"),
         ([np.ones((4, 60))], "60 x 4 points"),

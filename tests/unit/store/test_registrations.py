@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 
-from clemd.model import ErrorRadius, Registration, Verdict
+from clemd.model import (
+    Agreement,
+    ErrorRadius,
+    Registration,
+    SecondOpinion,
+    Verdict,
+)
 from clemd.store import NoSuchRecordError, Store
 
 A, R, X = Verdict.ACCEPTED, Verdict.REVIEW, Verdict.REJECTED
@@ -121,6 +127,45 @@ def test_outputs_are_replaced_when_the_full_overlay_is_ready(
     store.update_outputs("r", {"overlay": "outputs/S/r/overlay.ome.tif"})
 
     assert store.registration("r").outputs == {"overlay": "outputs/S/r/overlay.ome.tif"}
+
+
+def opinion(sentence: str) -> SecondOpinion:
+    """Another engine's answer."""
+    answer = Registration(verdict=R, confidence=0.5, em_to_lm=None, engine="mine")
+    return SecondOpinion(
+        agreement=Agreement.DISAGREES, answer=answer, apart_lm_px=9.0, sentence=sentence
+    )
+
+
+def test_second_engines_word_stands_beside_the_result(
+    store: Store, facts: Any, best: Best
+) -> None:
+    """The engine's own result is never changed; whoever is told hears both."""
+    facts.result(facts.pair(), "r", R)
+    before = store.registration("r")
+
+    assert before.second is None
+    assert store.add_second("r", opinion("they disagree"))
+
+    row = store.registration("r")
+    assert row.second == opinion("they disagree")
+    assert (row.registration, row.verdict) == (before.registration, R)
+    told = store.registration_message("r")
+    assert told.second is not None
+    assert (told.second["engine"], told.second["apart_lm_px"]) == ("mine", 9.0)
+    assert told.registration["reasons"][0] == "they disagree"
+    assert best() == ["r"]
+
+
+def test_second_engine_speaks_once(store: Store, facts: Any) -> None:
+    """A job that is done again after a kill must not change what was published."""
+    facts.result(facts.pair(), "r", R)
+
+    assert store.add_second("r", opinion("first"))
+    assert not store.add_second("r", opinion("again"))
+    kept = store.registration("r").second
+    assert kept is not None
+    assert kept.sentence == "first"
 
 
 def test_infinite_error_is_refused_before_it_breaks_the_page(

@@ -10,7 +10,8 @@ import numpy as np
 from clemd.geometry import apply, as_matrix, decompose
 from clemd.model import Matrix, Registration
 from clemd.pairing import metadata_ratio, stated_place
-from clemd.pipeline import Loaded, Request, register_pair
+from clemd.pipeline import Request, register_pair
+from clemd.sides import Loaded
 
 from ._figures import Figure
 

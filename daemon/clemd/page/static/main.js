@@ -8,6 +8,7 @@ import { showFiles, showResults, showWaiting } from "./lists.js";
 import { Marks } from "./marks.js";
 import { Placing } from "./placing.js";
 import { Looks, describe } from "./scene.js";
+import { SpectrumPanel } from "./spectrum.js";
 import { showActivity, showLine, showNoWebGL, showThermal } from "./status.js";
 import { Store } from "./store.js";
 import { Tools } from "./tools.js";
@@ -18,6 +19,7 @@ const store = new Store();
 const feed = new Feed(store);
 const looks = new Looks();
 const heat = new HeatPanel(feed, store);
+const spectrum = new SpectrumPanel(feed, store);
 let chosen = { registration: null, em: null, lm: null };
 let about = null;
 let viewer = null, marks = null, tools = null, panel = null, placing = null;
@@ -105,6 +107,7 @@ function refresh() {
   if (panel?.measure(about.scene)) about = describe(store, chosen, looks);
   if (placing?.isOn) about = placing.scene(about);
   byId("stage").dataset.verdict = about.verdict || "";
+  if (viewer) spectrum.follow(about);
   if (viewer) {
     viewer.show(about.scene);
     marks.about = about;
@@ -112,7 +115,7 @@ function refresh() {
     tools.show();
     showLoading();
   }
-  const mark = JSON.stringify([chosen, about.result, store.verbs, store.changed, [...store.contradicted.values()], store.doubtOf(about.emFrame?.frame_id, about.lmFrame?.frame_id), store.nameOf(about.emFrame), store.nameOf(about.lmFrame)]);
+  const mark = JSON.stringify([chosen, about.result, store.verbs, store.changed, [...store.contradicted.values()], store.doubtOf(about.emFrame?.frame_id, about.lmFrame?.frame_id), store.isAsking(about.result?.registration_id), store.nameOf(about.emFrame), store.nameOf(about.lmFrame)]);
   if (mark === drawn) return; // sliders and late pictures do not change the words
   drawn = mark;
   if (placing?.isOn) placing.showCard();
@@ -139,6 +142,16 @@ function showCursor() {
   const at = viewer.cursor ? viewer.coordinates(...viewer.cursor) : {};
   byId("em-at").textContent = place(at.em, about.emPixel);
   byId("lm-at").textContent = place(at.lm, about.lmPixel);
+  showSpectrum(at);
+}
+
+/** At the cursor; without one at the middle of the view, for who moves it by keyboard. */
+function showSpectrum(at) {
+  if (!spectrum.isOn) return;
+  const byKeyboard = !viewer.cursor && (spectrum.isEmpty || viewer.canvas.matches(":focus-visible"));
+  marks.drawCross(byKeyboard);
+  if (viewer.cursor) spectrum.at(at);
+  else if (byKeyboard) spectrum.at(viewer.coordinates(viewer.width / 2, viewer.height / 2));
 }
 
 function place(point, pixel) {

@@ -111,6 +111,23 @@ export class Marks {
     }
   }
 
+  /** The middle of the view, where that is what is looked at. */
+  drawCross(isOn) {
+    if (!isOn) return;
+    const context = this.canvas.getContext("2d");
+    const [x, y] = [this.viewer.width / 2, this.viewer.height / 2];
+    for (const [width, colour] of [[3.5, "rgba(0,0,0,.65)"], [1.5, "#ffd75e"]]) {
+      context.beginPath();
+      context.moveTo(x - 9, y);
+      context.lineTo(x + 9, y);
+      context.moveTo(x, y - 9);
+      context.lineTo(x, y + 9);
+      context.lineWidth = width;
+      context.strokeStyle = colour;
+      context.stroke();
+    }
+  }
+
   drawGlass(context) {
     const { viewer } = this;
     if (viewer.mode !== "spyglass" || !viewer.cursor) return;

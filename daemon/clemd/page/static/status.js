@@ -4,6 +4,7 @@ import { byId, clockTime, h, number } from "./dom.js";
 
 const LINE_WORDS = { connecting: "connecting", live: "live", stale: "no connection", "signed-out": "signed out" };
 const SHOWN_S = 3600;
+const KINDS = { second: "asking a second engine about" };
 
 export function showLine(feed, store) {
   byId("line").dataset.state = feed.state;
@@ -28,7 +29,7 @@ export function showActivity(store) {
   const jobs = (state) => store.jobs.filter((one) => one.state === state);
   const running = jobs("leased"), queued = jobs("queued"), put = jobs("deferred"), broken = jobs("poisoned");
   const parts = [];
-  if (running.length) parts.push(`${running[0].kind}${running[0].subject ? ` ${running[0].subject}` : ""}`);
+  if (running.length) parts.push(`${KINDS[running[0].kind] || running[0].kind}${running[0].subject ? ` ${running[0].subject}` : ""}`);
   if (running.length > 1) parts.push(`${running.length - 1} more running`);
   if (queued.length) parts.push(`${queued.length} queued`);
   if (running[0]?.reason) parts.push(running[0].reason);

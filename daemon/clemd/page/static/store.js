@@ -139,6 +139,11 @@ export class Store extends EventTarget {
     return { doubt: pairs[0]?.doubt || "", rivals: [...new Set(rivals)] };
   }
 
+  /** Is another engine being asked, or going to be asked, about a result? */
+  isAsking(registration) {
+    return this.jobs.some((one) => one.kind === "second" && one.subject === registration && ["queued", "leased", "deferred"].includes(one.state));
+  }
+
   frame(id) { return this.frames.find((one) => one.frame_id === id) || null; }
 
   say(topic, body = null) { this.dispatchEvent(new CustomEvent("change", { detail: { topic, body } })); }
@@ -158,7 +163,9 @@ export function layersOf(frame) {
   const [rows, across] = facts.shape || [];
   const width = frame.width || across || 1;
   const height = frame.height || rows || 1;
-  const listed = frame.layers?.length ? frame.layers : (facts.channels || [{ name: "" }]);
+  // a cube is shown as one picture of all its bands
+  const channels = facts.spectrum ? [{ name: `${facts.spectrum.bands} bands` }] : facts.channels;
+  const listed = frame.layers?.length ? frame.layers : (channels || [{ name: "" }]);
   return listed.map((one, n) => {
     const channel = one.channel ?? n;
     return {

@@ -29,7 +29,17 @@ export function ratioOff(result) {
 
 const brief = (px) => number(px, px < 10 ? 1 : 0);
 
-function figures(about) {
+const SECOND = { agrees: "agrees", disagrees: "disagrees", silent: "has no answer" };
+
+/** What another engine says of a result in doubt, in a few words; null where none is asked. */
+function second(result, store) {
+  const said = result.second;
+  if (!said) return store.isAsking(result.registration_id) ? "is being asked" : null;
+  const apart = Number.isFinite(said.apart_lm_px) ? `, ${brief(said.apart_lm_px)} LM px apart` : "";
+  return `${said.engine} ${SECOND[said.agreement] || said.agreement}${apart}`;
+}
+
+function figures(about, store) {
   const { found } = about;
   const error = errorOf(about);
   const shown = about.scene.matrix !== null;
@@ -41,6 +51,8 @@ function figures(about) {
   if (shown && Number.isFinite(found.rotation_deg))
     rows.push(["Rotation", `${number(found.rotation_deg, 2)}°${found.mirrored ? ", mirrored" : ""}`]);
   if (found.engine) rows.push(["Engine", [found.engine, found.device].filter(Boolean).join(" on ")]);
+  const other = second(about.result, store);
+  if (other) rows.push(["Second engine", other]);
   if (found.channel) rows.push(["LM channel", found.channel]);
   if (Number.isFinite(found.seconds?.total)) rows.push(["Time", `${number(found.seconds.total, 1)} s`]);
   return rows;
@@ -105,7 +117,7 @@ function resultCard(about, store, ask, place) {
     doubtful(about, store, ask),
     ...warnings(about, store),
     found.reasons?.length ? h("ul.reasons", {}, ...found.reasons.map((text) => h("li", {}, text))) : null,
-    h("dl", {}, ...figures(about).flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])),
+    h("dl", {}, ...figures(about, store).flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])),
     buttons(about, store.verbs, ask, place),
     h("p.said", { id: "said", role: "status" }),
   ];

@@ -15,6 +15,7 @@ from clemd.model import Channel, ChannelKind, Frame, Modality
 from clemd_drivers.formats import _hdf5
 from clemd_drivers.formats._choosing import PlaneKey
 from clemd_drivers.formats._cube import Bands, CubeReader
+from clemd_drivers.formats._first import StandingImage
 from clemd_drivers.formats._guard import guarded
 from clemd_drivers.formats._notes import Notes
 from clemd_drivers.formats._raw import Pixels, RawReader
@@ -25,7 +26,7 @@ from . import _acquisitions as _facts
 from ._acquisitions import Acquisition
 
 
-class DelmicDriver:
+class DelmicDriver(StandingImage):
     """Reads HDF5 files of Odemis through the HDF5 library."""
 
     name = "delmic"
@@ -56,23 +57,18 @@ class DelmicDriver:
             return len(_facts.acquisitions(root)[0])
 
     @contextmanager
-    def open(self, source: SourceFile) -> Iterator[FrameReader]:
-        """Read the first cube, else the largest image; see `FormatDriver.open`."""
-        with self.open_at(source, None) as reader:
-            yield reader
-
-    @contextmanager
     def open_at(
         self, source: SourceFile, position: int | None
     ) -> Iterator[FrameReader]:
-        """Read one acquisition, counted from zero; None = that which stands for all.
+        """Read one acquisition, counted from zero.
+
+        None = the first cube, else the largest image.
 
         Raises:
             IncompleteFileError: bytes are missing.
             RefusedFileError: never readable.
         """
-        with ExitStack() as stack:
-            root = stack.enter_context(_read_root(source))
+        with _read_root(source) as root:
             with guarded("reading the Odemis metadata"):
                 found, _ = _facts.acquisitions(root)
                 notes = Notes()

@@ -13,6 +13,7 @@ from clemd.errors import RefusedFileError
 from clemd.model import Channel, ChannelKind, Frame, Modality, PixelSize, StagePose
 from clemd_drivers.formats import _spans
 from clemd_drivers.formats._cube import Bands, CubeReader
+from clemd_drivers.formats._first import StandingImage
 from clemd_drivers.formats._guard import guarded
 from clemd_drivers.formats._notes import Notes
 from clemd_drivers.formats._raw import Pixels
@@ -49,7 +50,7 @@ class WhiteReader:
         return np.ascontiguousarray(self._white.pixels[:, :, channel])
 
 
-class WdfDriver:
+class WdfDriver(StandingImage):
     """Reads maps of Renishaw WiRE; parses them itself."""
 
     name = "wdf"
@@ -71,16 +72,10 @@ class WdfDriver:
             return len(_read_file(source).images)
 
     @contextmanager
-    def open(self, source: SourceFile) -> Iterator[FrameReader]:
-        """Read the map, which stands for the file; see `FormatDriver.open`."""
-        with self.open_at(source, None) as reader:
-            yield reader
-
-    @contextmanager
     def open_at(
         self, source: SourceFile, position: int | None
     ) -> Iterator[FrameReader]:
-        """Read one image, counted from zero; None = the first.
+        """Read one image, counted from zero; None = the map, if there is one.
 
         Raises:
             IncompleteFileError: bytes are missing.
