@@ -22,6 +22,7 @@ _METHODS: dict[str, str] = {
     "mine": "clemd.bench.methods._mine:run",
     "spatio-spectral": "clemd.bench.methods._energy_series:run",
     "global-gradient": "clemd.bench.methods._global_gradient:run",
+    "enlarging": "clemd.bench.methods._enlarging:run",
     "mine:accuracy": "clemd.bench.methods._mine:run_accuracy",
     "mine:large": "clemd.bench.methods._mine:run_large",
     "mine:range": "clemd.bench.methods._mine:run_range",
