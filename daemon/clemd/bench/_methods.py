@@ -23,6 +23,7 @@ _METHODS: dict[str, str] = {
     "spatio-spectral": "clemd.bench.methods._energy_series:run",
     "global-gradient": "clemd.bench.methods._global_gradient:run",
     "auto:second": "clemd.bench.methods._second:run",
+    "enlarging": "clemd.bench.methods._enlarging:run",
     "mine:accuracy": "clemd.bench.methods._mine:run_accuracy",
     "mine:large": "clemd.bench.methods._mine:run_large",
     "mine:range": "clemd.bench.methods._mine:run_range",

@@ -8,6 +8,7 @@ from ._bigwarp import write_bigwarp
 from ._context import Colour, LightLayer, PairContext, PixelUm, Plane
 from ._dialect import Dialect, Need
 from ._dialects import DIALECTS
+from ._enlarging import enlarged
 from ._frame_ome import describe_frame
 from ._itk import write_itk
 from ._layer import LayerFacts, write_layer
@@ -36,6 +37,7 @@ __all__ = [
     "Target",
     "describe_frame",
     "describe_transform",
+    "enlarged",
     "write_bigwarp",
     "write_checkerboard",
     "write_itk",

@@ -45,5 +45,6 @@ def write_png(path: Path, source: ExportSource) -> tuple[Path, ...]:
         em_pixel_um=context.em_pixel_um,
         title=f"{context.em_name} on {context.lm_name}",
         info_bar_rows=pictures.info_bar_rows,
+        fine=True,
     )
     return (path,)

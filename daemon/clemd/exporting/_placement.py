@@ -10,8 +10,9 @@ from clemd.model import BoolImage, Matrix
 
 from ._context import Plane
 from ._contrast import Binned, bin_plane
+from ._enlarging import enlarged
 
-_MARGIN_PX = 2
+_MARGIN_PX = 4
 """LM px kept around what a region needs, so that interpolation has neighbours."""
 
 
@@ -20,13 +21,21 @@ class PlacedLayer:
 
     `grid_to_lm` maps px of that grid (EM px, or EM px after binning) to LM px. Where
     one grid px covers several LM px the plane is averaged first, so nothing aliases.
+    `for_the_eye` enlarges by Lanczos instead of linearly: not for values that somebody
+    may measure.
     """
 
     def __init__(
-        self, plane: Plane, grid_to_lm: Matrix, grid_shape: tuple[int, int]
+        self,
+        plane: Plane,
+        grid_to_lm: Matrix,
+        grid_shape: tuple[int, int],
+        *,
+        for_the_eye: bool = False,
     ) -> None:
         step = _lm_px_per_grid_px(grid_to_lm, grid_shape)
         factor = max(1, min(int(step + 1e-6), *plane.shape))
+        self._by_lanczos = for_the_eye and step < 1
         binned = bin_plane(plane, factor)
         self._binned = binned
         self._to_binned = compose(binned.from_full, grid_to_lm)
@@ -51,13 +60,16 @@ class PlacedLayer:
         there = np.full(crop.shape, 255, np.uint8)
         near = cv2.INTER_NEAREST | pull
         inside = cv2.warpPerspective(there, to_crop, (width, height), flags=near) > 0
-        placed = cv2.warpPerspective(
-            crop,
-            to_crop,
-            (width, height),
-            flags=cv2.INTER_LINEAR | pull,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
+        if self._by_lanczos:
+            placed = enlarged(crop, to_crop, shape)
+        else:
+            placed = cv2.warpPerspective(
+                crop,
+                to_crop,
+                (width, height),
+                flags=cv2.INTER_LINEAR | pull,
+                borderMode=cv2.BORDER_REPLICATE,
+            )
         placed[~inside] = 0
         return np.asarray(placed), np.asarray(inside)
 

@@ -45,8 +45,11 @@ def write_preview(
     title: str,
     max_side: int = 1600,
     info_bar_rows: int = 0,
+    fine: bool = False,
 ) -> None:
     """Write the overlay PNG: EM in grey, LM in colour, bar, error circle, verdict.
+
+    `fine` enlarges the LM px more finely, and is slower.
 
     Raises:
         OSError: the file cannot be written.
@@ -56,7 +59,12 @@ def write_preview(
         picture = _side_by_side(em, lm_layers, em_pixel_um, max_side, info_bar_rows)
     else:
         scene = build_scene(
-            em, lm_layers, matrix, max_side=max_side, info_bar_rows=info_bar_rows
+            em,
+            lm_layers,
+            matrix,
+            max_side=max_side,
+            info_bar_rows=info_bar_rows,
+            fine=fine,
         )
         picture = lay_over(scene.em, scene.light, scene.colours)
         picture[~scene.covered] = scene.em[~scene.covered][:, None]
@@ -89,7 +97,12 @@ def write_checkerboard(
         picture = _side_by_side(em, lm_layers, em_pixel_um, max_side, info_bar_rows)
     else:
         scene = build_scene(
-            em, lm_layers, matrix, max_side=max_side, info_bar_rows=info_bar_rows
+            em,
+            lm_layers,
+            matrix,
+            max_side=max_side,
+            info_bar_rows=info_bar_rows,
+            fine=True,
         )
         picture = _checkered(scene, lm_layers, fields)
         _annotate(picture, scene, registration, em_pixel_um)

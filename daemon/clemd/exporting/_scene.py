@@ -68,15 +68,19 @@ def build_scene(
     *,
     max_side: int,
     info_bar_rows: int = 0,
+    fine: bool = False,
 ) -> Scene:
-    """Shrink the EM image and put every LM layer (at least one) on its grid."""
+    """Shrink the EM image and put every LM layer (at least one) on its grid.
+
+    `fine` takes several times as long where LM px are enlarged, and looks better.
+    """
     grey, from_full = grey_em(em, max_side, info_bar_rows)
     to_lm = compose(as_matrix(em_to_lm), invert(from_full))
     height, width = grey.shape
     covered = np.zeros((height, width), np.bool_)
     light = []
     for layer in layers:
-        placed = PlacedLayer(layer.plane, to_lm, (height, width))
+        placed = PlacedLayer(layer.plane, to_lm, (height, width), for_the_eye=fine)
         seen, covered = placed.look(0, 0, height, width)
         covered[height - round(info_bar_rows * from_full[1, 1]) :] = False
         shown = grey_of(layer, seen)
