@@ -226,7 +226,7 @@ def test_known_file_that_is_gone_has_vanished(root: Path, remember: Remember) ->
 def test_known_file_that_the_profile_hides_since_has_not_vanished(
     root: Path, remember: Remember
 ) -> None:
-    """A new pattern under `ignore` is no reason to call a file gone, or to look again."""
+    """A new pattern under `ignore` is no reason to call a file gone."""
     (root / "b.tif").write_bytes(b"x")
     (root / "a.tmp").write_bytes(b"x")
     known = {name.encode(): remember(root / name) for name in ("a.tmp", "b.tif")}
