@@ -31,7 +31,7 @@ from ._registration import (
     TransformModel,
     Verdict,
 )
-from ._thermal import ThermalReading, ThermalState
+from ._thermal import LeverState, ThermalReading, ThermalState
 
 __all__ = [
     "CALIBRATIONS",
@@ -45,6 +45,7 @@ __all__ = [
     "ErrorRadius",
     "FloatImage",
     "Frame",
+    "LeverState",
     "Matrix",
     "Matrix3",
     "Modality",
