@@ -7,9 +7,11 @@ card it keeps what was set when the process is gone.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(500)]
@@ -57,9 +59,10 @@ def test_sigterm_puts_back_what_was_there(
     )
     snapshot = json.loads(service.get("/api/snapshot")[1])
     assert said in snapshot["thermal"]["reason"]
-    metrics = service.get("/metrics")[1].decode()
-    assert "clemd_power_limit_watts 150.0" in metrics
-    assert "clemd_clock_limit_mhz 1200.0" in metrics
+    for line in ("clemd_power_limit_watts 150.0", "clemd_clock_limit_mhz 1200.0"):
+        service.wait_until(
+            lambda wanted=line: wanted in service.get("/metrics")[1].decode(), line, 30
+        )
 
     service.stop()
     assert set_on(pretend_nvml) == FOUND
@@ -89,6 +92,28 @@ def test_killed_daemon_is_told_of_and_made_good_by_the_next(
     assert pretend_nvml.card()["calls"] == ["power 250000", "free"]
     assert not (service.state / "levers.json").exists()
     service.stop()
+
+
+def test_no_moment_is_wrong_for_a_power_cut(
+    daemon: Callable[..., Any], pretend_nvml: Any
+) -> None:
+    """Killed before, between and after the note and each change."""
+    rng = np.random.default_rng(6)  # the card is looked at every 0.3 s
+    service = daemon(tables=TABLES)
+    seen = set()
+    for wait_s in rng.uniform(0.0, 0.45, 8):
+        service.start()
+        assert set_on(pretend_nvml) == FOUND
+        assert not (service.state / "levers.json").exists()
+        pretend_nvml.turn(temperature_c=91)
+        time.sleep(wait_s)
+        service.kill()
+        seen.add(str(set_on(pretend_nvml)))
+        pretend_nvml.turn(temperature_c=50)
+    service.start()
+    assert set_on(pretend_nvml) == FOUND
+    service.stop()
+    assert len(seen) > 1, "some were killed before, some after a change"
 
 
 def test_service_without_rights_says_so_and_works_on(

@@ -153,11 +153,11 @@ class LeverKeeper:
             self._work.put_back()
 
     def _change_to(self, monitor: ThermalMonitor) -> None:
-        self._of = monitor
-        self._stair = None
-        self._leave()
-        levers = monitor.levers()
+        before, levers = self._work, monitor.levers()
+        self._of, self._stair = monitor, None
         self._work = None if levers is None else LeverWork(levers, self._note)
+        if before is not None:
+            before.put_back()
 
     def _begin(self, work: LeverWork, monitor: ThermalMonitor) -> None:
         self._trouble = ""
