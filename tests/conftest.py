@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -217,6 +219,24 @@ class Daemon:
             children = self.children()
             self.kill()
             psutil.wait_procs(children, timeout=10)
+
+
+@pytest.fixture
+def pretend_nvml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """NVIDIA's library for a card that is a file, here and in every child process."""
+    folder = tmp_path / "nvml"
+    folder.mkdir()
+    source = Path(__file__).with_name("faults") / "pretend_nvml.py"
+    module = folder / "pynvml.py"
+    shutil.copyfile(source, module)
+    monkeypatch.setenv("PRETEND_NVML", str(folder / "card.json"))
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    spec = importlib.util.spec_from_file_location("pretend_nvml", module)
+    assert spec is not None
+    assert spec.loader is not None
+    library = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(library)
+    return library
 
 
 @pytest.fixture(scope="session")

@@ -184,6 +184,27 @@ class SessionSettings(_Settings):
     """How far the stage's origin walks in an hour."""
 
 
+class PowerLimitSettings(_Settings):
+    """How far the device's power limit may be lowered while it is warm; watts."""
+
+    min: float = Field(gt=0, le=5000)
+    """Never below this."""
+    step: float = Field(default=25.0, gt=0, le=5000)
+
+
+class ClockLockSettings(_Settings):
+    """Where the device's graphics clock is kept while it is warm; MHz."""
+
+    min: int = Field(default=210, gt=0, le=10_000)
+    max: int = Field(gt=0, le=10_000)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ClockLockSettings:
+        if self.min > self.max:
+            raise ValueError(f"min ({self.min}) must not be above max ({self.max})")
+        return self
+
+
 class ThermalSettings(_Settings):
     """How warm the device may become."""
 
@@ -193,6 +214,10 @@ class ThermalSettings(_Settings):
     period_s: Seconds = 1.0
     known_answer_min: float = Field(default=30.0, gt=0, le=1440)
     """Minutes after which a device other than the CPU must prove itself again."""
+    power_limit_w: PowerLimitSettings | None = None
+    """None: the power limit is left alone."""
+    lock_clocks_mhz: ClockLockSettings | None = None
+    """None: the clocks are left alone."""
     trace: Path | None = None
     """A recorded temperature trace, played instead of a sensor."""
 

@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, Protocol, runtime_checkable
 from numpy.typing import NDArray
 
 from clemd.errors import ChangedFileError, RefusedFileError
-from clemd.model import Frame, ThermalReading
+from clemd.model import Frame, LeverState, ThermalReading
 
 HEAD_BYTES = 4096
 ANCHORS = ("zarr.json", ".zattrs")
@@ -255,6 +255,52 @@ class Sensor(Protocol):
         ...
 
 
+class Levers(Protocol):
+    """What may be set on one device, where the rights suffice."""
+
+    def look(self) -> LeverState:
+        """What is set now.
+
+        Raises:
+            SensorLostError: the device no longer answers.
+        """
+        ...
+
+    def set_power_limit(self, watts: float) -> None:
+        """Let the device draw no more than this.
+
+        Raises:
+            LeverRefusedError: it does not let itself be set; the reason says why.
+            SensorLostError: it no longer answers.
+        """
+        ...
+
+    def lock_clocks(self, least_mhz: int, most_mhz: int) -> None:
+        """Keep its graphics clock between the two.
+
+        Raises:
+            LeverRefusedError, SensorLostError: as for the power limit.
+        """
+        ...
+
+    def free_clocks(self) -> None:
+        """Its clock is its own again.
+
+        Raises:
+            LeverRefusedError, SensorLostError: as for the power limit.
+        """
+        ...
+
+
+@runtime_checkable
+class LeverSensor(Protocol):
+    """A `Sensor` of a device whose power and clocks can be set."""
+
+    def levers(self) -> Levers:
+        """Its levers; asks nothing yet."""
+        ...
+
+
 @runtime_checkable
 class SensorDriver(Protocol):
     """Finds sensors of one kind. Must not raise where there are none."""
@@ -299,6 +345,8 @@ def load_drivers(group: str) -> Iterator[Any]:
 __all__ = [
     "FormatDriver",
     "FrameReader",
+    "LeverSensor",
+    "Levers",
     "PositionedDriver",
     "Sensor",
     "SensorDriver",

@@ -98,3 +98,7 @@ class StoppedError(TransientError):
 
 class SensorLostError(TransientError):
     """Raised when a temperature sensor stops answering."""
+
+
+class LeverRefusedError(ClemdError):
+    """Raised when a device does not let its power or its clocks be set."""

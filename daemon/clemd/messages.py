@@ -177,6 +177,10 @@ class ThermalMessage(Message):
     """The operator's word, while it holds."""
     set_aside: str = ""
     """Why the device does not work at all: it has computed something wrong."""
+    power_limit_w: float | None = None
+    """That the device enforces; None = it does not tell."""
+    levers: str = ""
+    """What clemd has lowered on the device, or why it cannot; empty = nothing."""
     wish_until: str | None = None
     """When it ends by itself (UTC)."""
 

@@ -48,6 +48,8 @@ from ._intake import Intake
 from ._kinds import READ, REGISTER, SECOND
 from ._lasting import lasting
 from ._learning import Learning
+from ._lever_note import LeverNote
+from ._levers import LeverKeeper
 from ._looks import Looks
 from ._matching import Matching
 from ._registering import Registrar, request_of
@@ -196,7 +198,9 @@ class App:
         matching = Matching(house, learning, request_key=_key_of(request))
         intake = Intake(house, inbox, matching)
         views = Views(house, inbox)
-        heat = HeatWatch(house)
+        levers = LeverKeeper(self.profile.thermal, LeverNote(self.state_folder))
+        closing.push_async_callback(levers.close)
+        heat = HeatWatch(house, levers)
         commands = Commands(
             house, matching, views, learning, heat, Looks(house, looker)
         )
@@ -211,6 +215,7 @@ class App:
             Registrar(house, one, learning, matching, request=request)
             for one in executors
         ]
+        await levers.put_back_leftover(tuple(load_drivers("clemd.sensors")))
         await heat.look()  # no job starts unseen
         inbox.start()
         closing.callback(inbox.stop)

@@ -12,6 +12,7 @@ from clemd.model import ThermalState
 from clemd.thermal import ThermalLook, ThermalMonitor, ThermalSample
 
 from ._house import House
+from ._levers import LeverKeeper
 
 HISTORY_EVERY_S = 5.0
 """Readings are looked at every second, kept more rarely: each one is a disk flush."""
@@ -27,10 +28,10 @@ class HeatWatch:
     on the loop, because the governor belongs to one thread.
     """
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, house: House, levers: LeverKeeper) -> None:
+        self._house, self._levers = house, levers
         self._kept_s = -HISTORY_EVERY_S
-        self._told = (False, False)
+        self._told = (False, False, "")
         self._asked: asyncio.Task[tuple[ThermalMonitor, ThermalLook]] | None = None
         self.sample: ThermalSample | None = None
         """The last one."""
@@ -52,10 +53,9 @@ class HeatWatch:
         sample = self.sample = monitor.take(look)
         if sample.acting is ThermalState.HOT:
             self._house.guard.trust.doubt()  # it must prove itself before it works
+        await self._levers.follow(monitor, look, sample)
         self._count(sample)
-        has_wish = self._house.guard.wish() is not None
-        is_aside = bool(self._house.guard.trust.set_aside)
-        if sample.changed or (has_wish, is_aside) != self._told:
+        if sample.changed or self._to_tell() != self._told:
             self.tell()
         elif self._is_due(sample):
             self._keep(sample)
@@ -66,7 +66,7 @@ class HeatWatch:
         if sample is None:
             return
         wish = house.guard.wish()
-        self._told = (wish is not None, bool(house.guard.trust.set_aside))
+        self._told = self._to_tell()
         with house.store.transaction():
             self._keep(sample)
             house.store.announce(
@@ -79,6 +79,8 @@ class HeatWatch:
                         "reason": self.reason(),
                         "duty": sample.duty,
                         "set_aside": house.guard.trust.set_aside,
+                        "power_limit_w": _power_limit(sample),
+                        "levers": self._levers.said,
                         "wish": None if wish is None else wish[0].wish.value,
                         "wish_until": None if wish is None else _moment(wish[1]),
                     }
@@ -93,12 +95,18 @@ class HeatWatch:
         aside = self._house.guard.trust.set_aside
         if aside:
             said.append(f"{self._house.guard.device} is set aside: {aside}")
+        said.append(self._levers.said)
         wish = self._house.guard.wish()
         if wish is not None:
             until = f"until {_moment(wish[1])[11:16]} UTC"
             verb = {"pause": "paused", "allow": "allowed"}[wish[0].wish.value]
             said.append(f"{verb} by the operator {until}")
         return "; ".join(one for one in said if one)
+
+    def _to_tell(self) -> tuple[bool, bool, str]:
+        guard = self._house.guard
+        is_aside = bool(guard.trust.set_aside)
+        return guard.wish() is not None, is_aside, self._levers.said
 
     async def _ask(self) -> tuple[ThermalMonitor, ThermalLook]:
         """What the sensor says, or that it does not say anything."""
@@ -137,11 +145,14 @@ class HeatWatch:
 
     def _count(self, sample: ThermalSample) -> None:
         metrics, reading = self._house.metrics, sample.reading
+        clocks = self._levers.holds.clocks_mhz
         metrics.set_heat(
             state=sample.state.value,
             temperature_c=_temperature(sample),
             power_w=None if reading is None else reading.power_w,
             duty=sample.duty,
+            power_limit_w=_power_limit(sample),
+            clock_limit_mhz=None if clocks is None else clocks[1],
         )
         if reading is not None and reading.throttle_reasons:
             metrics.throttled_s.inc(self._house.profile.thermal.period_s)
@@ -153,6 +164,11 @@ async def _in_thread(monitor: ThermalMonitor) -> tuple[ThermalMonitor, ThermalLo
 
 def _temperature(sample: ThermalSample) -> float | None:
     return None if sample.reading is None else sample.reading.temperature_c
+
+
+def _power_limit(sample: ThermalSample) -> float | None:
+    """That the device enforces, in watts."""
+    return None if sample.reading is None else sample.reading.power_limit_w
 
 
 def _moment(seconds: float) -> str:

@@ -23,6 +23,7 @@ from typing import Any
 
 import psutil
 
+from clemd.app import LeverNote
 from clemd.config import Profile, Ready, RootKind, RootSettings, load_profile
 from clemd.driver_api import load_drivers
 from clemd.errors import ClemdError, ProfileError, UsageError
@@ -221,6 +222,31 @@ def _thermometer(patient: Patient) -> Iterator[Finding]:
         )
     finally:
         sensor.close()
+
+
+def _levers(patient: Patient) -> Iterator[Finding]:
+    left = LeverNote(patient.state).read()
+    if left is not None and not patient.is_running:
+        yield Finding(
+            level=WARN,
+            what="levers",
+            value=f"clemd was killed before it put back {left.in_words()} "
+            f"of {left.card}",
+            mend=f"start clemd, which puts it back, or as root: {left.by_hand()}",
+        )
+    thermal = patient.profile.thermal
+    wishes = {
+        "power_limit_w": thermal.power_limit_w,
+        "lock_clocks_mhz": thermal.lock_clocks_mhz,
+    }
+    wanted = [name for name, wish in wishes.items() if wish is not None]
+    if wanted and os.geteuid() != 0:
+        yield Finding(
+            level=WARN,
+            what="levers",
+            value=f"thermal.{' and thermal.'.join(wanted)}: only root may set them",
+            mend="take them out of the profile, or run the service as root",
+        )
 
 
 def _sandbox(_: Patient) -> Iterator[Finding]:
@@ -499,8 +525,8 @@ def _filesystem(path: Path) -> str:
 
 
 CHECKS_WITHOUT_PROFILE: tuple[Callable[[Patient], Iterator[Finding]], ...] = (
-    _python, _database, _torch, _thermometer, _sandbox, _drivers, _clock, _limits,
-    _state_folder,
+    _python, _database, _torch, _thermometer, _levers, _sandbox, _drivers, _clock,
+    _limits, _state_folder,
 )  # fmt: skip
 CHECKS = (*CHECKS_WITHOUT_PROFILE, _roots, _inotify, _page_port, _bus)
 

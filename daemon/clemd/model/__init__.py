@@ -32,7 +32,7 @@ from ._registration import (
     Verdict,
 )
 from ._second import Agreement, SecondOpinion
-from ._thermal import ThermalReading, ThermalState
+from ._thermal import LeverState, ThermalReading, ThermalState
 
 __all__ = [
     "CALIBRATIONS",
@@ -47,6 +47,7 @@ __all__ = [
     "ErrorRadius",
     "FloatImage",
     "Frame",
+    "LeverState",
     "Matrix",
     "Matrix3",
     "Modality",

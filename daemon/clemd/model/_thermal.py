@@ -44,3 +44,15 @@ class ThermalReading:
     free_memory_mb: float | None = None
     faults: tuple[str, ...] = ()
     """Errors of the device itself since the last look, in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeverState:
+    """What is set on a device, and how far it lets itself be set."""
+
+    card: str
+    """Names the device for good, whatever its number is after a restart."""
+    power_limit_w: float | None = None
+    """None: it does not tell one."""
+    least_power_w: float | None = None
+    """The lowest limit that it takes."""

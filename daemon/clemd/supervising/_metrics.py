@@ -43,6 +43,12 @@ class Metrics:
         self.duty = self._gauge(
             "duty_ratio", "Share of the time that a job may work now, 0 to 1"
         )
+        self.power_limit_w = self._gauge(
+            "power_limit_watts", "Power limit of the device; NaN = not told"
+        )
+        self.clock_limit_mhz = self._gauge(
+            "clock_limit_mhz", "Clock that the device is kept below; NaN = none"
+        )
         self.thermal_state = Gauge(
             "clemd_thermal_state",
             "1 for the state that holds",
@@ -81,12 +87,19 @@ class Metrics:
         temperature_c: float | None,
         power_w: float | None,
         duty: float,
+        power_limit_w: float | None = None,
+        clock_limit_mhz: float | None = None,
     ) -> None:
         """One look at the device."""
         unknown = float("nan")
         self.temperature_c.set(unknown if temperature_c is None else temperature_c)
         self.power_w.set(unknown if power_w is None else power_w)
         self.duty.set(duty)
+        for gauge, value in (
+            (self.power_limit_w, power_limit_w),
+            (self.clock_limit_mhz, clock_limit_mhz),
+        ):
+            gauge.set(unknown if value is None else value)
         for name in ("cool", "warm", "hot", "blind"):
             self.thermal_state.labels(name).set(float(name == state))
 

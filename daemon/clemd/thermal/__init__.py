@@ -13,6 +13,7 @@ from ._limits import BlindRule, Limits
 from ._model import ThermalModel
 from ._monitor import ThermalLook, ThermalMonitor, ThermalSample
 from ._override import Override, Wish
+from ._stair import LeverStep, Stair, steps_of
 from ._states import StateMachine, Thresholds
 
 __all__ = [
@@ -20,9 +21,11 @@ __all__ = [
     "BlindRule",
     "Forecast",
     "Governor",
+    "LeverStep",
     "Limits",
     "Override",
     "Priority",
+    "Stair",
     "StateMachine",
     "ThermalDecision",
     "ThermalFit",
@@ -36,4 +39,5 @@ __all__ = [
     "TracePlayer",
     "Wish",
     "choose_sensor",
+    "steps_of",
 ]

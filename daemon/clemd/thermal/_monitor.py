@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from clemd.config import ThermalSettings
-from clemd.driver_api import Sensor
+from clemd.driver_api import Levers, LeverSensor, Sensor
 from clemd.errors import SensorLostError
 from clemd.model import ThermalReading, ThermalState
 
@@ -86,6 +86,11 @@ class ThermalMonitor:
     def state(self) -> ThermalState:
         """The state after the last sample."""
         return self.governor.state
+
+    def levers(self) -> Levers | None:
+        """What can be set on the sensor's device; None where nothing can."""
+        sensor: object = self._sensor
+        return sensor.levers() if isinstance(sensor, LeverSensor) else None
 
     def on(self, device: str) -> ThermalMonitor:
         """The same sensor, for another device: what was learnt is not of this one."""

@@ -1,4 +1,4 @@
-"""GPU temperature, power and slow-downs, read-only, by NVIDIA's library.
+"""GPU temperature, power and slow-downs, by NVIDIA's library.
 
 Every value but the temperature is optional. A card that fell off the bus, or a driver
 that was unloaded, is a lost sensor; the next read tries to open it again.
@@ -16,6 +16,7 @@ from clemd.model import ThermalReading
 
 from ._answers import Answers
 from ._events import XidEvents
+from ._levers import NvmlLevers
 
 
 class NvmlSensor:
@@ -77,6 +78,10 @@ class NvmlSensor:
             free_memory_mb=answers.free_memory_mb(),
             faults=self._faults(answers),
         )
+
+    def levers(self) -> NvmlLevers:
+        """Its power limit and its clock."""
+        return NvmlLevers(self._library, self._index)
 
     def close(self) -> None:
         """Let go of the driver."""
