@@ -132,7 +132,7 @@ class RegistrationSettings(_Settings):
     """How images are laid on each other."""
 
     engine: Literal[
-        "auto", "multimodal", "mine", "spatio-spectral", "global-gradient"
+        "auto", "multimodal", "mine", "spatio-spectral", "global-gradient", "regressor"
     ] = "auto"
     device: str = "auto"
     scale_tolerance: float = Field(default=0.10, ge=0.01, le=0.5)

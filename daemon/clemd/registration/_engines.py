@@ -16,6 +16,7 @@ _ENGINES: dict[str, str] = {
     "mine": "clemd.registration.mine:MineEngine",
     "spatio-spectral": "clemd.registration.spatio_spectral:SpatioSpectralEngine",
     "global-gradient": "clemd.registration.global_gradient:GlobalGradientEngine",
+    "regressor": "clemd.registration.regressor:RegressorEngine",
 }
 """Name -> "module:class": nobody pays for what another engine imports."""
 
