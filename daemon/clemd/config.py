@@ -132,10 +132,10 @@ class RegistrationSettings(_Settings):
     """How images are laid on each other."""
 
     engine: Literal[
-        "auto", "multimodal", "mine", "spatio-spectral", "global-gradient"
+        "auto", "multimodal", "mine", "spatio-spectral", "global-gradient", "regressor"
     ] = "auto"
     second_engine: Literal[
-        "auto", "none", "multimodal", "mine", "spatio-spectral", "global-gradient"
+        "auto", "none", "multimodal", "mine", "spatio-spectral", "global-gradient", "regressor"
     ] = "auto"
     """Asked as well, when nothing else is to be done, where a result is in review.
     `auto`: what suits the data, where `engine` is `auto` too."""

@@ -22,6 +22,8 @@ _METHODS: dict[str, str] = {
     "mine": "clemd.bench.methods._mine:run",
     "spatio-spectral": "clemd.bench.methods._energy_series:run",
     "global-gradient": "clemd.bench.methods._global_gradient:run",
+    "regressor": "clemd.bench.methods._regressor:run",
+    "regressor:hint": "clemd.bench.methods._regressor_hint:run",
     "auto:second": "clemd.bench.methods._second:run",
     "enlarging": "clemd.bench.methods._enlarging:run",
     "mine:accuracy": "clemd.bench.methods._mine:run_accuracy",

@@ -37,6 +37,7 @@ _ENGINES = {
     "global-gradient": _Kind(
         module="global_gradient", name="GlobalGradientEngine", bands=Bands.EM
     ),
+    "regressor": _Kind(module="regressor", name="RegressorEngine"),
 }
 
 
