@@ -135,7 +135,13 @@ class RegistrationSettings(_Settings):
         "auto", "multimodal", "mine", "spatio-spectral", "global-gradient", "regressor"
     ] = "auto"
     second_engine: Literal[
-        "auto", "none", "multimodal", "mine", "spatio-spectral", "global-gradient", "regressor"
+        "auto",
+        "none",
+        "multimodal",
+        "mine",
+        "spatio-spectral",
+        "global-gradient",
+        "regressor",
     ] = "auto"
     """Asked as well, when nothing else is to be done, where a result is in review.
     `auto`: what suits the data, where `engine` is `auto` too."""

@@ -355,13 +355,19 @@ def write_more_outputs(
 def write_report_page(
     folder: Path, found: Registration, context: PairContext
 ) -> dict[str, str]:
-    """The page with everything on it; the pictures that it shows lie in `folder`."""
+    """The page with everything on it; the pictures that it shows lie in `folder`.
+
+    And the file that programs take the matrix from: it must not know less.
+    """
     write_report(
         folder / "report.html",
         found,
         context,
         images={"preview": "preview.png", "checkerboard": "checkerboard.png"},
     )
+    told = found if context.second is None else context.second.beside(found)
+    if told.em_to_lm is not None and told.verdict is not Verdict.REJECTED:
+        write_transform_json(folder / "transform.json", told, context)
     return {"report": "report.html"}
 
 

@@ -130,9 +130,10 @@ def _place(found: Registration, matrix: Matrix, em_shape: tuple[int, int]) -> st
     ((x, y),) = apply(matrix, [_middle(em_shape)])
     turned = "" if found.rotation_deg is None else f", turned {found.rotation_deg:.1f}°"
     mirrored = ", mirrored" if found.mirrored else ""
+    wide = em_shape[1] * decompose(matrix, _middle(em_shape)).scale
     return (
         f"{found.engine} puts the middle of the image at ({x:.1f}, {y:.1f}) LM px"
-        f"{turned}{mirrored}"
+        f"{turned}{mirrored}, {wide:.1f} LM px wide"
     )
 
 
@@ -140,4 +141,4 @@ def _middle(em_shape: tuple[int, int]) -> tuple[float, float]:
     return (em_shape[1] - 1) / 2, (em_shape[0] - 1) / 2
 
 
-__all__ = ["BESIDE", "compared", "guess_for", "second_engine"]
+__all__ = ["BESIDE", "CLIMBING", "compared", "guess_for", "second_engine"]

@@ -11,6 +11,7 @@ import ctypes
 import errno
 import json
 import os
+import resource
 import select
 import signal
 import sys
@@ -45,6 +46,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     configure_logging(os.environ.get("CLEMD_LOG", "INFO"), json=True)
     _set_threads(os.environ.get("CLEMD_THREADS"))
+    _allow_many_files()
     for line in iter(sys.stdin.readline, ""):
         _serve(json.loads(line), answers)
     return 0
@@ -255,7 +257,7 @@ def _spectrum(task: dict[str, Any], tell: Tell) -> dict[str, Any]:
     ).as_json()
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=1)
 def _held(image: str, cache: str) -> Any:
     """A cube whose thousand planes are not opened anew for every place asked of it."""
     return _image(json.loads(image), Path(cache))
@@ -353,6 +355,12 @@ def _set_threads(count: str | None) -> None:
 
     use_threads(int(count))
     cv2.setNumThreads(int(count))
+
+
+def _allow_many_files() -> None:
+    """A cube is a mapped file for each of its bands, a thousand of them at times."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _die_with_parent() -> None:

@@ -125,8 +125,9 @@ def test_another_place_is_told_with_both_answers_and_their_distance() -> None:
     assert said.agreement is Agreement.DISAGREES
     assert said.sentence == (
         "two engines disagree by 30.0 LM px, 2.1 are allowed: multimodal puts the "
-        "middle of the image at (310.0, 230.0) LM px, turned 12.0°; mine puts the "
-        "middle of the image at (340.0, 230.0) LM px, turned 13.5°, mirrored"
+        "middle of the image at (310.0, 230.0) LM px, turned 12.0°, 200.0 LM "
+        "px wide; mine puts the middle of the image at (340.0, 230.0) LM px, turned "
+        "13.5°, mirrored, 200.0 LM px wide"
     )
 
 

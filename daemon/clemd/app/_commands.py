@@ -24,6 +24,9 @@ from ._overruling import Overruling
 from ._urgency import AGAIN, FIRST
 from ._views import Views
 
+MOST_PX = 1e9
+"""No image is wider; numbers of any length come over the bus."""
+
 
 class Commands:
     """Verbs of the page and the bus; each is checked, kept and announced."""
@@ -292,13 +295,16 @@ class Commands:
 
 
 def _lm_point(point: Any, name: str = "lm_px") -> tuple[float, float]:
-    if (
-        not isinstance(point, list)
-        or len(point) != 2
-        or not all(type(v) in (int, float) and math.isfinite(v) for v in point)
-    ):
-        raise UsageError(f"{name} is not a point", repr(point), "give [x, y] in px")
+    if not isinstance(point, list) or len(point) != 2 or not all(map(_is_px, point)):
+        raise UsageError(
+            f"{name} is not a point", repr(point)[:80], "give [x, y] in px"
+        )
     return float(point[0]), float(point[1])
+
+
+def _is_px(value: Any) -> bool:
+    # JSON knows whole numbers of any length
+    return type(value) in {int, float} and abs(value) <= MOST_PX
 
 
 def _driven(found: Target) -> dict[str, Any]:

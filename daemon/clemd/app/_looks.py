@@ -6,6 +6,8 @@ moves a cursor waits for a registration, and no registration for a cursor.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 from clemd.errors import ClemdError, UsageError
@@ -17,14 +19,25 @@ from ._house import House
 from ._planes import ensure_planes
 
 LIMIT_S = 60.0
+REST_S = 20.0
+"""A file that could not be read is left alone for so long."""
 
 
 class Looks:
     """What decoded planes show at a place, or as a whole."""
 
-    def __init__(self, house: House, worker: Executor) -> None:
+    def __init__(
+        self,
+        house: House,
+        worker: Executor,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._house = house
         self._worker = worker
+        self._clock = clock
+        self._failed: dict[str, tuple[float, str]] = {}
+        """Frame -> until when (by the clock) it is not tried again, and why."""
 
     async def spots(
         self, row: FrameRow, *, channel: int | None, most: int
@@ -56,6 +69,12 @@ class Looks:
         )
 
     async def _ask(self, row: FrameRow, task: dict[str, Any]) -> dict[str, Any]:
+        if row.id in self._failed:
+            until_s, why = self._failed[row.id]
+            if self._clock() < until_s:
+                # a moving cursor asks many times a second, each time costs a reading
+                raise UsageError(why, row.frame.path, "ask again later")
+            del self._failed[row.id]
         image = {
             "frame": to_dict(row.frame),
             "planes": self._house.plane_names(row.frame),
@@ -68,6 +87,6 @@ class Looks:
                 beat=lambda _stage: None,
             )
         except ClemdError as failed:
-            raise UsageError(
-                f"cannot look into the image: {failed}", row.frame.path, "ask again"
-            ) from failed
+            why = f"cannot look into the image: {failed}"
+            self._failed[row.id] = self._clock() + REST_S, why
+            raise UsageError(why, row.frame.path, "ask again later") from failed

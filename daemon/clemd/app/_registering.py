@@ -246,7 +246,9 @@ class Registrar:
         house = self._house
         row = house.store.registration(lease.payload["registration_id"])
         if not self._seconding.is_wanted(row):
-            house.queue.finish(lease)
+            with house.store.transaction():
+                house.queue.finish(lease)
+                self._hold.announce(lease, "done")
             house.committed()
             return
         em, lm = house.store.frame(row.em_frame_id), house.store.frame(row.lm_frame_id)

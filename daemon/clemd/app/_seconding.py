@@ -14,7 +14,7 @@ import structlog
 
 from clemd.jobs import Lease
 from clemd.model import Registration, Verdict
-from clemd.seconding import compared, guess_for, second_engine
+from clemd.seconding import CLIMBING, compared, guess_for, second_engine
 from clemd.store import FrameRow, RegistrationRow
 
 from ._holding import Holding
@@ -73,7 +73,10 @@ class Seconding:
             "engine": engine,
             "expected": guess_for(engine, row.registration),
             "time_limit_s": settings.second_limit_s,
-            "spent_s": self._house.store.busy_s(lease.job_id),
+            # who goes on from a checkpoint has used that time; who begins anew has not
+            "spent_s": (
+                self._house.store.busy_s(lease.job_id) if engine in CLIMBING else 0.0
+            ),
             "afresh": True,
         }
 

@@ -8,10 +8,10 @@ FIRST = 30
 """What the operator is looking at."""
 NEW = 10
 """What the instrument exported."""
-DOUBTED = 7
-"""A second engine, where the first one left a result in doubt."""
 AGAIN = 5
 """Re-runs of what has a result already."""
+DOUBTED = 3
+"""A second engine, where the first one left a result in doubt."""
 LATER = 1
 """Further files of a result."""
 

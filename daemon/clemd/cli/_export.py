@@ -150,7 +150,7 @@ def _target(entry: TargetEntry, known: Session | None) -> Target:
 
 def _as_it_holds(row: RegistrationRow) -> Registration:
     """The engine's result under the verdict that holds now."""
-    found = replace(row.registration, verdict=row.verdict)
+    found = replace(row.told, verdict=row.verdict)
     if not row.is_overruled_to_rejected:
         return found
     reason = row.decided_reason or f"rejected by {row.decided_by}"

@@ -139,7 +139,8 @@ def find(
     hear of it if it fits better.
     """
     t0 = time.perf_counter()
-    poses = [] if prior.expected is None else [_foretold(images, prior.expected)]
+    foretold = [] if prior.expected is None else [_foretold(images, prior.expected)]
+    poses: list[Pose] = []
     everything: list[Candidate] = []
     for band in bands(images.em, images.lm, prior, effort):
         for masks in images.variants():
@@ -150,6 +151,7 @@ def find(
             everything += found
     if prior.pixel_size_ratio is None:
         poses = sorted(poses, key=lambda p: -p.candidate.score)[:MOST_POSES]
+    poses = foretold + poses
     t1 = time.perf_counter()
     for ratio in sorted({p.ratio for p in poses}):
         context.breathe("rank")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -61,8 +61,9 @@ class LocalRoot:
 class MountGuard:
     """Remembers which device the root was on: an empty mount point is not a root."""
 
-    def __init__(self, *, known_files: int) -> None:
-        self._known_files = known_files
+    def __init__(self, count_known: Callable[[], int]) -> None:
+        """`count_known`: files that the inventory knows here; asked if it matters."""
+        self._count_known = count_known
         self._device: int | None = None
 
     def check(self, identity: RootIdentity) -> None:
@@ -72,9 +73,12 @@ class MountGuard:
             RootAwayError: it is empty and another device than before, or empty at
                 the first look although the inventory knows files here.
         """
-        if identity.is_empty and self._device is None and self._known_files:
+        known = 0
+        if identity.is_empty and self._device is None:
+            known = self._count_known()
+        if known:
             raise RootAwayError(
-                f"the folder is empty although {self._known_files} files are known "
+                f"the folder is empty although {known} files are known "
                 "here: check that its disk or share is mounted"
             )
         if identity.is_empty and self._device not in {None, identity.device}:

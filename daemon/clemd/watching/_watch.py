@@ -88,7 +88,7 @@ class FolderWatch:
             self._access,
             self._ledger,
             self._settling,
-            MountGuard(known_files=len(known)),
+            MountGuard(lambda: sum(not ignore.hides_path(r) for r in known)),
             ignore,
             clock=clock,
             wall=wall,

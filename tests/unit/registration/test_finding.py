@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from clemd.geometry import corner_errors, similarity
+from clemd.geometry import as_rows, corner_errors, similarity
 from clemd.model import PosePrior
 from clemd.registration._engine import EngineContext
 from clemd.registration._finding import (
@@ -13,6 +13,7 @@ from clemd.registration._finding import (
     RANK_EM_PX,
     RANK_LM_PX,
     bands,
+    find,
     rank,
     score_poses,
     search_band,
@@ -48,3 +49,16 @@ def test_no_pose_is_worse_for_having_been_refined(
     assert all(pose.merit >= before[id(pose)] for pose in poses)
     best = max(poses, key=lambda pose: pose.merit)
     assert corner_errors(best.matrix, PLACE, SHAPE).max() < 3.0
+
+
+def test_foretold_pose_is_heard_where_the_scale_is_not_known(
+    texture: Callable[..., Any], view: Callable[..., Any], images: Callable[..., Any]
+) -> None:
+    """Nobody searched for it, so it has no score of a search to be kept by."""
+    lm = texture(31, 500)
+    both = images(view(lm, PLACE, SHAPE, noise=40.0), lm)
+    prior = PosePrior(expected=as_rows(PLACE))
+
+    poses, _, _ = find(both, prior, QUICK, EngineContext())
+
+    assert sum(pose.candidate.score == 0.0 for pose in poses) == 1

@@ -67,7 +67,7 @@ class Rounds:
             self.access,
             self.ledger,
             self.settling,
-            MountGuard(known_files=len(known or {})),
+            MountGuard(lambda: len(known or {})),
             Ignore(("*.tmp", ".*")),
             clock=lambda: self.now_s,
             wall=lambda: wall_s,
