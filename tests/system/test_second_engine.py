@@ -251,3 +251,35 @@ def test_an_unknown_second_engine_is_refused_before_anything_is_read(
     assert done.returncode == 2
     assert "unknown engine 'magic'" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_paused_device_holds_it_and_it_goes_on_afterwards(
+    daemon: Callable[..., Any], session_files: Path
+) -> None:
+    """Heat and the operator have their say over it as over any other job."""
+    one = daemon(tables=DOUBTING)
+    one.start()
+    for side, folder in (("em", one.em), ("lm", one.lm)):
+        for file in sorted((session_files / side).glob("*.tif"))[:1]:
+            shutil.copy(file, folder / file.name)
+    one.wait_for_results(1)
+    with Client(state=one.state) as client:
+        client.command("thermal", wish="pause", seconds=600)
+        one.wait_until(lambda: "paused" in reason(one), "it stands still and says why")
+        assert rows(one)[0].second is None
+        client.command("thermal", wish="none")
+    one.wait_until(lambda: rows(one)[0].second, "the second answer", SECOND_S)
+
+    second = rows(one)[0].second
+    assert second is not None
+    assert second.agreement is Agreement.AGREES
+
+
+def reason(daemon: Any) -> str:
+    """Why the question to a second engine waits."""
+    found = daemon.ask(
+        lambda reader: reader.connection.execute(
+            "SELECT reason FROM jobs WHERE kind = 'second'"
+        ).fetchone()
+    )
+    return "" if found is None else str(found[0])
