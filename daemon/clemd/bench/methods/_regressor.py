@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,6 +39,7 @@ FACTORS = (1.0, 100.0, 100.0, 100.0)
 def run(trials: int, seed: int, data: Path | None, as_json: bool) -> int:
     """Print the table of this method; the exit code."""
     network = trained()
+    cv2.setNumThreads(1)  # what is told is the time of one
     figures: list[Figure] = []
     for name, (drawn, mirror) in _PLACES.items():
         rows = [
@@ -172,7 +174,8 @@ def _spent(name: str, rows: Sequence[Asked]) -> Figure:
         part=name,
         what="milliseconds a pair, one thread",
         published='"real-time", no number',
-        ours=f"{median_in_words(spent, 'ms', 1)}, most {max(spent):.1f}",
+        ours=f"{median_in_words(spent, 'ms', 1)}, least {min(spent):.1f}, most "
+        f"{max(spent):.1f}",
         goal=f"<= {GOAL_MS:g} ms",
         met=float(np.median(spent)) <= GOAL_MS,
         values=tuple(spent),
