@@ -15,10 +15,12 @@ large to pass.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from clemd.geometry import compose, corner_errors, invert
 from clemd.model import PreparedImage
@@ -34,12 +36,17 @@ from ._surfaces import Surfaces
 
 PLACES = 3
 """Patches of each image, and tiles, that are looked at."""
+CHOICE = 4
+"""Places that each patch is chosen from: the one with most contrast."""
 PATCH_PX, RIM_PX = 56, 14
 """A patch, and what its derivative sees beyond it."""
-LEAST_VALID = 0.3
-"""A patch with less specimen is not looked at."""
+LEAST_VALID, LEAST_CONTRAST = 0.3, 0.1
+"""A patch with less specimen, or less contrast as a share of the image's, is not looked
+at: where there is nothing to be seen, noise alone decides what runs where."""
 ALIKE = 0.75
 """Least agreement of a patch; it has levels of its own, so it is not quite the same."""
+LARGEST_MEAN = 1e-3
+"""Of a field's vectors; single precision leaves some 1e-6."""
 SURFACE_TOLERANCE = 0.005
 """Of a tile's surface, relative; single precision leaves less than 0.001."""
 SETTLED_PX = 0.05
@@ -90,24 +97,57 @@ def _check_field(
         return
     layers = [cv2.resize(a, (w, h), interpolation=cv2.INTER_AREA) for a in image.layers]
     z = field.z.cpu().numpy()
+    _check_mean(field, z)
+    least = LEAST_CONTRAST * sum(float(layer[::4, ::4].std()) for layer in layers)
     alike = []
     for _ in range(PLACES):
-        y, x = int(rng.integers(h - side + 1)), int(rng.integers(w - side + 1))
+        corners = rng.integers((h - side + 1, w - side + 1), size=(CHOICE, 2)).tolist()
+        contrast, y, x = max((_contrast(layers, z[2], *at), *at) for at in corners)
+        if contrast < least:
+            continue
         seen = z[:, y : y + side, x : x + side].astype(np.float64)
         seen = seen[:, RIM_PX:-RIM_PX, RIM_PX:-RIM_PX]
-        said, valid = seen[:2], seen[2]
-        if float(valid.mean()) < LEAST_VALID:
-            continue
         patches = [a[y : y + side, x : x + side].astype(np.float64) for a in layers]
-        own = edges_of(patches, smooth)[:, RIM_PX:-RIM_PX, RIM_PX:-RIM_PX] * valid
-        length = float(np.linalg.norm(said) * np.linalg.norm(own))
-        if not length <= 1e-6:
-            alike.append(float((said * own).sum()) / length)
+        said = _centred(seen[:2], seen[2])
+        levels = edges_of(patches, smooth)[..., RIM_PX:-RIM_PX, RIM_PX:-RIM_PX]
+        alike.append(max(_agreement(said, _centred(own, seen[2])) for own in levels))
     if alike and not float(np.min(alike)) >= ALIKE:
         complain(
             f"{field.z.device} finds edges where the image has none: agreement "
             f"{np.min(alike):.2f}, {ALIKE:g} is the least"
         )
+
+
+def _check_mean(field: Field, z: NDArray[Any]) -> None:
+    """A field has no mean; else every shift would find that much agreement."""
+    mean = np.abs(z[:2].sum((1, 2)) / max(float(z[2].sum()), 1.0)).max()
+    if not mean <= LARGEST_MEAN:
+        complain(
+            f"{field.z.device} finds edges of one direction everywhere: mean "
+            f"{mean:.3f}, {LARGEST_MEAN:g} is the most"
+        )
+
+
+def _contrast(layers: list[NDArray[Any]], valid: NDArray[Any], y: int, x: int) -> float:
+    """How much there is to be seen at a place; -1 where too little is specimen."""
+    first, last = RIM_PX, RIM_PX + PATCH_PX
+    at = np.s_[y + first : y + last, x + first : x + last]
+    if float(valid[at].mean()) < LEAST_VALID:
+        return -1.0
+    return sum(float(layer[at][::2, ::2].std()) for layer in layers)
+
+
+def _centred(vectors: NDArray[Any], valid: NDArray[Any]) -> NDArray[Any]:
+    """Less their mean over the valid part: the field's own is the whole image's."""
+    mean = (vectors * valid).sum((1, 2), keepdims=True) / max(float(valid.sum()), 1.0)
+    centred: NDArray[Any] = (vectors - mean) * valid
+    return centred
+
+
+def _agreement(one: NDArray[Any], other: NDArray[Any]) -> float:
+    """-1..1; 1 where there is nothing to compare."""
+    length = float(np.linalg.norm(one) * np.linalg.norm(other))
+    return 1.0 if length <= 1e-6 else float((one * other).sum()) / length
 
 
 def _check_surfaces(sharp: Sharp, rng: np.random.Generator) -> None:

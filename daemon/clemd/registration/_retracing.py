@@ -23,14 +23,16 @@ from ._fields import RHO_PX, SIGMA_PX
 from ._surfaces import Surfaces
 
 Floats = NDArray[Any]
+LEVELS = (1.0, 30.0)
 LOCAL_BOX_PX = 39
 """As wide as the field's own mean around each px, which only sets a level."""
 
 
 def edges_of(patches: Sequence[Floats], smooth: float) -> Floats:
-    """The field (2, height, width) of one place, whose layers are `patches`.
+    """The field of one place, whose layers are `patches`: (levels, 2, height, width).
 
-    Its levels are those of the place, not of the image, so lengths differ a little.
+    The field's level is that of the whole image; here it is as many times the place's
+    as `LEVELS` say, and one of them is near enough. No mean is taken off.
     """
     tensor = np.zeros((3, *patches[0].shape))
     for patch in patches:
@@ -42,10 +44,9 @@ def edges_of(patches: Sequence[Floats], smooth: float) -> Floats:
             tensor += np.stack([power, gx * gx - gy * gy, 2 * gx * gy]) / energy
     power, cosine, sine = (_blurred(part, RHO_PX * smooth) for part in tensor)
     local = cv2.blur(power, (LOCAL_BOX_PX, LOCAL_BOX_PX))
-    gain = 1.0 / (power + 0.5 * local + 0.5 * float(np.median(power)) + 1e-12)
-    z = np.stack([cosine * gain, sine * gain])
-    centred: Floats = z - z.mean((1, 2), keepdims=True)
-    return centred
+    level, base = float(np.median(power)), power + 0.5 * local + 1e-12
+    gains = [1.0 / (base + 0.5 * times * level) for times in LEVELS]
+    return np.stack([np.stack([cosine * gain, sine * gain]) for gain in gains])
 
 
 def _blurred(plane: Floats, sigma: float) -> Floats:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -14,12 +16,14 @@ from clemd.errors import WrongResultError
 from clemd.model import PosePrior, Registration, Verdict
 from clemd.preparing import prepare
 from clemd.registration import EngineContext, engine_named, noting
+from clemd.registration._fields import field_of
 from clemd.registration._identities import (
     demand_field,
     demand_histogram,
     demand_inner_products,
     demand_numbers,
 )
+from clemd.registration._integrity import _check_field
 from clemd.testing import PretendDevice
 
 Fault = Callable[[str, Tensor], Tensor | None]
@@ -144,3 +148,43 @@ def test_sums_that_hold_pass_and_others_do_not() -> None:
         demand_field(one * float("nan"))
     with pytest.raises(WrongResultError):
         demand_numbers(one * float("inf"))
+
+
+def half_empty(seed: int) -> Any:
+    """A map of which one part shows much and the other hardly a grey value."""
+    noise = np.random.default_rng(seed).normal(size=(2, 300, 300))
+    much = 90 + 225 * cv2.GaussianBlur(noise[0], (0, 0), 2.0)
+    little = 6 + 3 * cv2.GaussianBlur(noise[1], (0, 0), 3.0)
+    return np.clip(np.where(np.arange(300) < 130, much, little), 0, 255).astype(
+        np.uint8
+    )
+
+
+def test_empty_places_of_a_map_are_no_fault_of_the_device() -> None:
+    """Where there is nothing to be seen, noise alone decides what runs where."""
+    image = prepare([half_empty(5)])
+    field = field_of(image, 1.0, torch.device("cpu"))
+    for seed in range(100):
+        _check_field(image, field, 1.0, np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda z: z.roll((3, 0), (1, 2)),
+        lambda z: torch.cat([-z[1:2], z[:1], z[2:]]),
+        lambda z: torch.cat([z[:1] + 0.05 * z[2:], z[1:]]),
+        lambda z: torch.cat([z[:2] * float("nan"), z[2:]]),
+    ],
+    ids=["beside its place", "turned", "leaning", "no number"],
+)
+def test_wrong_field_of_such_a_map_is_noticed_at_every_seed(
+    change: Callable[[Tensor], Tensor],
+) -> None:
+    """Looking where there is something to be seen must not make the check lenient."""
+    image = prepare([half_empty(5)])
+    field = field_of(image, 1.0, torch.device("cpu"))
+    wrong = replace(field, z=change(field.z))
+    for seed in range(20):
+        with pytest.raises(WrongResultError):
+            _check_field(image, wrong, 1.0, np.random.default_rng(seed))
