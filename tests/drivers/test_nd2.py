@@ -378,12 +378,12 @@ def test_impossible_sizes_are_refused_in_one_line(
 ) -> None:
     """Sizes in a file are claims of its writer."""
     path = written(tmp_path / "a.nd2", noise(1, (1, 20, 30, 1)), attributes=attributes)
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(RefusedFileError, match=words) as raised:
         read_all(DRIVER, path)
 
     assert str(raised.value).isprintable()
-    assert time.monotonic() - started < 1.0
+    assert time.process_time() - started < 1.0
 
 
 def _deep(levels: int) -> bytes:
@@ -408,8 +408,8 @@ def _deep(levels: int) -> bytes:
 )
 def test_impossible_trees_are_refused_in_one_line(data: bytes, words: str) -> None:
     """Depth, size and number of entries are bounded."""
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(RefusedFileError, match=words):
         parse(data)
 
-    assert time.monotonic() - started < 5.0
+    assert time.process_time() - started < 5.0
