@@ -262,12 +262,12 @@ def test_impossible_places_are_refused_in_one_line(
 ) -> None:
     """Sizes in a file are claims of its writer."""
     (tmp_path / "a.czi").write_bytes(data)
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises((RefusedFileError, IncompleteFileError), match=words) as raised:
         read_all(DRIVER, tmp_path / "a.czi")
 
     assert str(raised.value).isprintable()
-    assert time.monotonic() - started < 1.0
+    assert time.process_time() - started < 1.0
 
 
 def test_tile_far_away_does_not_become_a_huge_canvas(tmp_path: Path) -> None:

@@ -360,12 +360,12 @@ def test_impossible_files_are_refused_in_one_line(
 ) -> None:
     """Sizes in a file are claims of its writer."""
     (tmp_path / "a.lif").write_bytes(data)
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(RefusedFileError, match=words) as raised:
         read_all(DRIVER, tmp_path / "a.lif")
 
     assert str(raised.value).isprintable()
-    assert time.monotonic() - started < 1.0
+    assert time.process_time() - started < 1.0
 
 
 # Typed by hand from the raw XML: name, stage in m, first time stamp, what was done.

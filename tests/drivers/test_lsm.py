@@ -268,7 +268,7 @@ def test_impossible_records_are_refused_in_one_line_or_cost_nothing(
 ) -> None:
     """Sizes in a file are claims of its writer."""
     (tmp_path / "a.lsm").write_bytes(data)
-    started = time.monotonic()
+    started = time.process_time()
     try:
         frame, _ = read_all(DRIVER, tmp_path / "a.lsm")
         said = " ".join(frame.warnings)
@@ -277,7 +277,7 @@ def test_impossible_records_are_refused_in_one_line_or_cost_nothing(
 
     assert said.isprintable()
     assert not words or any(part in said for part in words.split("|"))
-    assert time.monotonic() - started < 1.0
+    assert time.process_time() - started < 1.0
 
 
 @pytest.mark.parametrize(

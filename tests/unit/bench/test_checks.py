@@ -78,8 +78,8 @@ def test_torn_picture_of_the_page_is_found(finished: Finished) -> None:
         (
             "INSERT INTO registrations SELECT 'again', pair_id, 'other key', session, "
             "em_frame_id, lm_frame_id, verdict, confidence, error_p95, 0, json, "
-            "outputs, created_at, decided_by, decided_reason, second FROM registrations "
-            "WHERE id = 'a.tif'",
+            "outputs, created_at, decided_by, decided_reason, second "
+            "FROM registrations WHERE id = 'a.tif'",
             "a pair of a.tif (done) has 2 registrations",
         ),
         (
