@@ -27,7 +27,7 @@ SHORT = Schedule(most=120, warm_up=20, keep_every=50)
 """Enough to come within a pixel of a pair that was started beside its place."""
 
 
-@pytest.mark.slow
+@pytest.mark.long
 class TestMine(EngineSuite):
     """As the daemon makes it."""
 

@@ -44,7 +44,7 @@ Image = NDArray[Any]
 TOLD = PosePrior(pixel_size_ratio=2.08)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 class TestRegressor(EngineSuite):
     """As the daemon makes it."""
 
