@@ -29,6 +29,7 @@ from clemd.geometry import (
     cropping,
     decompose,
     invert,
+    middle_of,
 )
 from clemd.model import (
     Asked,
@@ -201,7 +202,7 @@ def _composed(
     known = parent.registration
     to_parent, to_map = ways
     matrix = compose(to_map, to_parent)
-    middle = ((em.frame.shape[1] - 1) / 2, (em.frame.shape[0] - 1) / 2)
+    middle = middle_of(em.frame.shape)
     parts = decompose(matrix, middle)
     at = apply(to_parent, [middle])[0]
     per_px = decompose(to_map, (float(at[0]), float(at[1]))).scale

@@ -260,7 +260,7 @@ def light_layers(lm: Loaded) -> list[LightLayer]:
     if lm.frame.is_energy_series:
         channel = lm.frame.channels[shown_band(lm.frame)]
         return [LightLayer(plane=lm.picture, name=channel.name, kind=channel.kind)]
-    if lm.is_cube:
+    if lm.frame.is_cube:
         return [
             LightLayer(plane=lm.picture, name="all bands", kind=ChannelKind.SPECTRAL)
         ]
@@ -310,7 +310,7 @@ def write_first_outputs(
         info_bar_rows=em.frame.info_bar_rows,
     )
     outputs = {"preview": "preview.png"}
-    if found.em_to_lm is not None and found.verdict is not Verdict.REJECTED:
+    if _is_placed(found):
         write_transform_json(folder / "transform.json", found, context)
         write_bigwarp(folder / "landmarks.csv", found, context)
         outputs |= {"transform": "transform.json", "bigwarp": "landmarks.csv"}
@@ -331,7 +331,7 @@ def write_more_outputs(
     """What may come a little later: overlay, aligned series, checkerboard, report."""
     layers = light_layers(lm)
     outputs: dict[str, str] = {}
-    if found.em_to_lm is not None and found.verdict is not Verdict.REJECTED:
+    if _is_placed(found):
         write_overlay(folder / "overlay.ome.tif", em.picture, layers, found, context)
         outputs["overlay"] = "overlay.ome.tif"
         if em.frame.is_energy_series:
@@ -357,7 +357,8 @@ def write_report_page(
 ) -> dict[str, str]:
     """The page with everything on it; the pictures that it shows lie in `folder`.
 
-    And the file that programs take the matrix from: it must not know less.
+    With another engine's word also the file that programs take the matrix from, which
+    went out before that word was spoken: it must not know less.
     """
     write_report(
         folder / "report.html",
@@ -365,10 +366,13 @@ def write_report_page(
         context,
         images={"preview": "preview.png", "checkerboard": "checkerboard.png"},
     )
-    told = found if context.second is None else context.second.beside(found)
-    if told.em_to_lm is not None and told.verdict is not Verdict.REJECTED:
-        write_transform_json(folder / "transform.json", told, context)
+    if context.second is not None and _is_placed(found):
+        write_transform_json(folder / "transform.json", found, context)
     return {"report": "report.html"}
+
+
+def _is_placed(found: Registration) -> bool:
+    return found.em_to_lm is not None and found.verdict is not Verdict.REJECTED
 
 
 def _write_aligned(
@@ -394,7 +398,7 @@ def layer_name(sha256: str, channel: int) -> str:
 
 def write_layers(cache: Path, image: Loaded) -> None:
     """The page's pictures of every channel, where they are not there yet."""
-    planes = [image.picture] if image.is_cube else image.planes
+    planes = [image.picture] if image.frame.is_cube else image.planes
     for channel, plane in enumerate(planes):
         path = cache / layer_name(image.frame.content_sha256, channel)
         if path.exists():

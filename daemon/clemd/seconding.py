@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from clemd.geometry import apply, as_matrix, corner_errors, decompose
+from clemd.geometry import apply, as_matrix, corner_errors, decompose, middle_of
 from clemd.model import (
     Agreement,
     Matrix,
@@ -74,7 +74,7 @@ def compared(
         )
     here, there = as_matrix(first.em_to_lm), as_matrix(answer.em_to_lm)
     apart = float(corner_errors(there, here, em_shape).max())
-    width = em_shape[1] * decompose(here, _middle(em_shape)).scale
+    width = em_shape[1] * decompose(here, middle_of(em_shape)).scale
     allowed = min(math.hypot(_p95(first), _p95(answer)), SAME_PLACE * width)
     agrees = apart <= allowed
     said = (
@@ -127,18 +127,14 @@ def _disagrees(
 
 
 def _place(found: Registration, matrix: Matrix, em_shape: tuple[int, int]) -> str:
-    ((x, y),) = apply(matrix, [_middle(em_shape)])
+    ((x, y),) = apply(matrix, [middle_of(em_shape)])
     turned = "" if found.rotation_deg is None else f", turned {found.rotation_deg:.1f}°"
     mirrored = ", mirrored" if found.mirrored else ""
-    wide = em_shape[1] * decompose(matrix, _middle(em_shape)).scale
+    wide = em_shape[1] * decompose(matrix, middle_of(em_shape)).scale
     return (
         f"{found.engine} puts the middle of the image at ({x:.1f}, {y:.1f}) LM px"
         f"{turned}{mirrored}, {wide:.1f} LM px wide"
     )
-
-
-def _middle(em_shape: tuple[int, int]) -> tuple[float, float]:
-    return (em_shape[1] - 1) / 2, (em_shape[0] - 1) / 2
 
 
 __all__ = ["BESIDE", "CLIMBING", "compared", "guess_for", "second_engine"]

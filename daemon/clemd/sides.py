@@ -61,17 +61,12 @@ class Loaded:
         return None if size is None else (size.x_um, size.y_um)
 
     @property
-    def is_cube(self) -> bool:
-        """Is there a spectrum in each point?"""
-        return len(self.frame.spectral_axis) == len(self.planes) > 1
-
-    @property
     def picture(self) -> NDArray[Any]:
         """What is shown of it: its first channel; of a cube the sum of its bands.
 
         Of an energy series the band that holds all electrons.
         """
-        if self.frame.is_energy_series or not self.is_cube:
+        if self.frame.is_energy_series or not self.frame.is_cube:
             return self.planes[shown_band(self.frame)]
         total = np.zeros(self.frame.shape, np.float32)
         for band in self.planes:
@@ -106,7 +101,9 @@ def engine_for(name: str, em: Loaded, lm: Loaded) -> str:
         return name
     if em.frame.is_energy_series and lm.frame.is_energy_series:
         return "spatio-spectral"
-    if em.is_cube and not em.frame.is_energy_series and len(em.planes) >= LEAST_BANDS:
+    if em.frame.is_energy_series:
+        return "multimodal"
+    if em.frame.is_cube and len(em.planes) >= LEAST_BANDS:
         return "global-gradient"
     return "multimodal"
 
@@ -168,7 +165,7 @@ def _structure(lm: Loaded) -> tuple[tuple[int, ...], str]:
 def _picture(em: Loaded, ratio: float | None) -> PreparedImage:
     """The EM image as one grey picture."""
     return prepare(
-        [em.picture] if em.is_cube else em.planes[:3],
+        [em.picture] if em.frame.is_cube else em.planes[:3],
         merge=True,
         reduction=ratio,
         info_bar_rows=em.frame.info_bar_rows,
@@ -211,5 +208,5 @@ def working_px_of(em: Loaded, lm: Loaded, ratio: float | None) -> int:
         # a band is held once or twice as float32, not with all that an image needs
         bands = len(em.planes) * em_px + len(lm.planes) * lm_px
         return em_px + lm_px + bands // 3
-    bands = len(em.planes) if em.is_cube else 1
-    return em_px * bands + lm_px * (1 if lm.is_cube else len(lm.planes))
+    bands = len(em.planes) if em.frame.is_cube else 1
+    return em_px * bands + lm_px * (1 if lm.frame.is_cube else len(lm.planes))

@@ -118,8 +118,7 @@ class App:
             for s in ("noticed", "waiting", "reading")
         ):
             return False
-        busy = house.queue.jobs(("queued", "leased", "deferred"), limit=500)
-        return not any(job.kind in {READ, REGISTER} for job in busy)
+        return not house.queue.unfinished_kinds() & {READ, REGISTER}
 
     def is_finished(self) -> bool:
         """Idle, and every file of every result is written and announced.
@@ -129,8 +128,7 @@ class App:
         if not self.is_idle():
             return False
         house = self.house
-        busy = house.queue.jobs(("queued", "leased", "deferred"), limit=500)
-        owed = any(job.kind != SECOND for job in busy)
+        owed = house.queue.unfinished_kinds() - {SECOND}
         return not owed and not house.store.unpublished(1)
 
     async def run(self) -> None:

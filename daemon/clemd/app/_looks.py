@@ -6,6 +6,7 @@ moves a cursor waits for a registration, and no registration for a cursor.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -37,7 +38,7 @@ class Looks:
         self._worker = worker
         self._clock = clock
         self._failed: dict[str, tuple[float, str]] = {}
-        """Frame -> until when (by the clock) it is not tried again, and why."""
+        """Frame -> until when (by the clock) it is not read again, and why."""
 
     async def spots(
         self, row: FrameRow, *, channel: int | None, most: int
@@ -69,24 +70,34 @@ class Looks:
         )
 
     async def _ask(self, row: FrameRow, task: dict[str, Any]) -> dict[str, Any]:
-        if row.id in self._failed:
-            until_s, why = self._failed[row.id]
-            if self._clock() < until_s:
-                # a moving cursor asks many times a second, each time costs a reading
-                raise UsageError(why, row.frame.path, "ask again later")
-            del self._failed[row.id]
+        await self._have_planes(row)
         image = {
             "frame": to_dict(row.frame),
             "planes": self._house.plane_names(row.frame),
         }
         try:
-            await ensure_planes(self._house, row)
             return await self._worker.run(
                 task | {"cache": str(self._house.cache), "image": image},
                 limit_s=LIMIT_S,
                 beat=lambda _stage: None,
             )
         except ClemdError as failed:
-            why = f"cannot look into the image: {failed}"
-            self._failed[row.id] = self._clock() + REST_S, why
-            raise UsageError(why, row.frame.path, "ask again later") from failed
+            raise _refusal(row, str(failed)) from failed
+
+    async def _have_planes(self, row: FrameRow) -> None:
+        until_s, why = self._failed.pop(row.id, (-math.inf, ""))
+        if self._clock() < until_s:
+            # a moving cursor asks many times a second, each time costs a reading
+            self._failed[row.id] = until_s, why
+            raise _refusal(row, why)
+        try:
+            await ensure_planes(self._house, row)
+        except ClemdError as failed:
+            self._failed[row.id] = self._clock() + REST_S, str(failed)
+            raise _refusal(row, str(failed)) from failed
+
+
+def _refusal(row: FrameRow, why: str) -> UsageError:
+    return UsageError(
+        f"cannot look into the image: {why}", row.frame.path, "ask again later"
+    )

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from clemd.jobs import UNFINISHED
 from clemd.messages import FileMessage, JobMessage
 from clemd.model import display_name
 from clemd.reading import to_contract
@@ -79,9 +80,7 @@ class Views:
 
     def _jobs(self) -> list[dict[str, Any]]:
         """What waits or runs, as job messages, the newest first."""
-        jobs = self._house.queue.jobs(
-            ("queued", "leased", "deferred"), limit=JOBS_SHOWN
-        )
+        jobs = self._house.queue.jobs(UNFINISHED, limit=JOBS_SHOWN)
         return [
             JobMessage.model_validate(
                 {
@@ -146,7 +145,7 @@ class Views:
         waiting = [s.oldest_waiting_s or 0.0 for s in self._inbox.statuses()]
         house.metrics.oldest_waiting_s.set(max(waiting, default=0.0))
         counts = house.queue.counts()
-        waiting_jobs = sum(counts.get(s, 0) for s in ("queued", "leased", "deferred"))
+        waiting_jobs = sum(counts.get(s, 0) for s in UNFINISHED)
         house.metrics.queue_depth.set(waiting_jobs)
         house.metrics.free_bytes.set(shutil.disk_usage(house.state).free)
         return house.metrics.render()

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from clemd.geometry import apply, compose, invert, similarity
+from clemd.geometry import apply, compose, invert, middle_of, similarity
 from clemd.model import Matrix
 
 from ._disturbing import add_noise
@@ -149,7 +149,7 @@ def _thrown(
         scale=1.0,
         rotation_deg=turn_deg,
         about=(float(middle[0]), float(middle[1])),
-        onto=((columns - 1) / 2, (rows - 1) / 2),
+        onto=middle_of((rows, columns)),
     )
     part = cv2.warpAffine(
         em,

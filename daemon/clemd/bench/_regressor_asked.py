@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from clemd.geometry import apply, corner_errors, decompose
+from clemd.geometry import apply, corner_errors, decompose, middle_of
 from clemd.model import Matrix, PosePrior
 from clemd.registration.regressor import Prediction, Trained, predict
 
@@ -70,10 +70,9 @@ def ask(pair: PosedPair, trained: Trained, *, mirror: bool | None = None) -> Ask
 
 
 def _four(matrix: Matrix, pair: PosedPair) -> NDArray[np.float64]:
-    height, width = pair.em.full_shape
     parts = decompose(matrix)
-    middle = apply(matrix, [((width - 1) / 2, (height - 1) / 2)])[0]
-    map_middle = (np.array(pair.lm.full_shape[::-1]) - 1) / 2
+    middle = apply(matrix, [middle_of(pair.em.full_shape)])[0]
+    map_middle = np.array(middle_of(pair.lm.full_shape))
     shift = (middle - map_middle) / pair.width_lm_px
     return np.array([parts.rotation_deg, parts.scale * pair.ratio, *shift])
 

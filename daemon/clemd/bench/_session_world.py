@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from clemd.geometry import as_rows, similarity
+from clemd.geometry import as_rows, middle_of, similarity
 from clemd.model import Matrix
 from clemd.sessions import Observed, Placement, Sighting
 
@@ -164,7 +164,7 @@ class World:
 
 
 def _matrix(middle: NDArray[np.float64], linear: NDArray[np.float64]) -> Matrix:
-    centre = np.array([(SHAPE[1] - 1) / 2, (SHAPE[0] - 1) / 2])
+    centre = np.array(middle_of(SHAPE))
     m = np.eye(3)
     m[:2, :2], m[:2, 2] = linear, middle - linear @ centre
     return m

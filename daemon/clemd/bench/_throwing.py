@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from clemd.geometry import apply, compose, invert, similarity, translation
+from clemd.geometry import apply, compose, invert, middle_of, similarity, translation
 from clemd.model import Matrix
 
 from ._cutting import LEAST_SIDE_PX, Throw, crop_around, cut_off, largest_rest
@@ -146,8 +146,8 @@ def _resample(
         scale=stretch,
         rotation_deg=turn,
         mirrored=mirrored,
-        about=((w - 1) / 2, (h - 1) / 2),
-        onto=((out_w - 1) / 2, (out_h - 1) / 2),
+        about=middle_of((h, w)),
+        onto=middle_of((out_h, out_w)),
     )
     if stretch < 1:  # finer than the new pixels must average out
         image = cv2.GaussianBlur(image, (0, 0), 0.5 / stretch)

@@ -8,10 +8,11 @@ import multiprocessing
 import random
 import shutil
 import time
+from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -69,14 +70,19 @@ def measure_mutated(
     """Read `files` damaged files; rows with goals and a table by kind."""
     (folder / "lanes").mkdir(parents=True)
     bases = [*_simulated(folder / "stash", seed), *_real(data)]
-    say(f"{len(bases)} good files to damage")
+    rows = folder / "rows.jsonl" if rows is None else rows
     run = _Run(folder, bases, files=files, seed=seed, rows=rows, say=say)
     asyncio.run(run.play(jobs))
-    return _rows(run), _table(run.outcomes)
+    outcomes = list(_kept(rows))
+    return _rows(run, outcomes), _table(outcomes)
 
 
 class _Run:
-    """A supervisor's loop, some readers, and what they said."""
+    """A supervisor's loop and some readers; what they said goes to `rows`.
+
+    Nothing is kept here that grows with the number of files: this process stands for
+    the supervisor, and its memory is measured.
+    """
 
     def __init__(
         self,
@@ -85,18 +91,17 @@ class _Run:
         *,
         files: int,
         seed: int,
-        rows: Path | None,
+        rows: Path,
         say: Say,
     ) -> None:
-        self.outcomes: list[Outcome] = list(_kept(rows))
-        self.resumed = len(self.outcomes)
-        self.idle_late_s: list[float] = []
-        self.late_s: list[float] = []
+        self.idle_late_s = array("d")
+        self.late_s = array("d")
         self.memory_mb: list[float] = []
         self._folder, self._bases, self._seed, self._say = folder, bases, seed, say
         self._rows = rows
-        done = {o.number for o in self.outcomes}
+        done = {outcome.number for outcome in _kept(rows)}
         self._numbers = iter([n for n in range(files) if n not in done])
+        self.resumed = self._count = len(done)
         self.files = files
         self._true: dict[str, frozenset[str]] = {}
         # Files are made and judged elsewhere: this process is the supervisor.
@@ -110,21 +115,29 @@ class _Run:
         await asyncio.sleep(2.0)
         beating.cancel()
         lanes = [self._folder / "lanes" / str(n) for n in range(jobs)]
-        beating = asyncio.create_task(self._beat(self.late_s))
         try:
+            await self._learn_truth()
+            beating = asyncio.create_task(self._beat(self.late_s))
             await asyncio.gather(*(self._lane(lane) for lane in lanes))
         finally:
             beating.cancel()
             self._hand.shutdown(cancel_futures=True)
 
-    async def _beat(self, late_s: list[float]) -> None:
-        """How much later than asked the loop wakes us."""
-        while True:
-            began_s = time.perf_counter()
-            await asyncio.sleep(BEAT_S)
-            late_s.append(time.perf_counter() - began_s - BEAT_S)
+    async def _learn_truth(self) -> None:
+        """Read every file whole; to damage what is no image would prove little."""
+        async with self._reader(self._folder / "whole") as (pool, export, cache):
+            for base in self._bases:
+                true = await _planes_of(pool, export, cache, base, self._hand)
+                if true:
+                    self._true[base.name] = true
+        self._say(f"{len(self._true)} good files to damage")
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._hand, _keep, frozenset(self._true))
+        self._bases.clear()
 
-    async def _lane(self, lane: Path) -> None:
+    @asynccontextmanager
+    async def _reader(self, lane: Path) -> AsyncIterator[tuple[ReaderPool, Path, Path]]:
+        """A reader with a folder of its own to read from and one to write to."""
         export, cache = lane / "export", lane / "cache"
         export.mkdir(parents=True)
         cache.mkdir()
@@ -132,16 +145,21 @@ class _Run:
         settings = ReadingSettings(memory_limit_mb=MEMORY_MB)
         pool = ReaderPool(settings, allow=[export], cache=cache)
         try:
-            for base in self._bases:
-                if base.name not in self._true:
-                    self._true[base.name] = await _planes_of(
-                        pool, export, cache, base, self._hand
-                    )
-            for number in self._numbers:
-                outcome = await self._one(pool, export, cache, number)
-                self._note(outcome)
+            yield pool, export, cache
         finally:
             await pool.close()
+
+    async def _beat(self, late_s: array[float]) -> None:
+        """How much later than asked the loop wakes us."""
+        while True:
+            began_s = time.perf_counter()
+            await asyncio.sleep(BEAT_S)
+            late_s.append(time.perf_counter() - began_s - BEAT_S)
+
+    async def _lane(self, lane: Path) -> None:
+        async with self._reader(lane) as (pool, export, cache):
+            for number in self._numbers:
+                self._note(await self._one(pool, export, cache, number))
 
     async def _one(
         self, pool: ReaderPool, export: Path, cache: Path, number: int
@@ -176,11 +194,10 @@ class _Run:
         )  # fmt: skip
 
     def _note(self, outcome: Outcome) -> None:
-        self.outcomes.append(outcome)
-        if self._rows is not None:
-            with self._rows.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(asdict(outcome)) + "\n")
-        count = len(self.outcomes)
+        with self._rows.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(asdict(outcome)) + "\n")
+        self._count += 1
+        count = self._count
         if count - self.resumed == WARM_FILES or count % 100 == 0:
             self.memory_mb.append(psutil.Process().memory_info().rss / 1e6)
         if count % SAY_EVERY == 0:
@@ -197,6 +214,10 @@ _BASES: list[Base] = []
 
 def _begin(bases: list[Base]) -> None:
     _BASES[:] = bases
+
+
+def _keep(names: frozenset[str]) -> None:
+    _BASES[:] = [base for base in _BASES if base.name in names]
 
 
 def _make(export: Path, seed: int, number: int) -> Mutation:
@@ -285,16 +306,15 @@ def _real(data: Path | None) -> Iterator[Base]:
             yield Base(name=name, data=path.read_bytes(), beside={})
 
 
-def _kept(rows: Path | None) -> Iterator[Outcome]:
-    if rows is None or not rows.exists():
+def _kept(rows: Path) -> Iterator[Outcome]:
+    if not rows.exists():
         return
     for line in rows.read_text(encoding="utf-8").splitlines():
         with suppress(ValueError, TypeError):  # the last line may be torn
             yield Outcome(**json.loads(line))
 
 
-def _rows(run: _Run) -> list[Row]:
-    outcomes = run.outcomes
+def _rows(run: _Run, outcomes: list[Outcome]) -> list[Row]:
     wrong = Share(sum(bool(o.problem) for o in outcomes), len(outcomes))
     refused = [o for o in outcomes if o.said != "read"]
     slow = Share(sum(o.seconds > TIME_GOAL_S for o in refused), len(refused))

@@ -50,6 +50,10 @@ class PairContext:
     second: SecondOpinion | None = None
     """What another engine says of the result."""
 
+    def told(self, found: Registration) -> Registration:
+        """The registration as it goes out: with the other engine's word, if any."""
+        return found if self.second is None else self.second.beside(found)
+
     @property
     def is_calibrated(self) -> bool:
         """Both pixel sizes are known, so the transform has micrometres."""

@@ -70,8 +70,7 @@ def write_report(
     Raises:
         OSError: the file cannot be written.
     """
-    if context.second is not None:
-        registration = context.second.beside(registration)
+    registration = context.told(registration)
     verdict = registration.verdict
     title = f"{context.em_name} on {context.lm_name}"
     parts = [

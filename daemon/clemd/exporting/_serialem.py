@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clemd.errors import UsageError
-from clemd.geometry import apply, outer_corners
+from clemd.geometry import apply, middle_of, outer_corners
 from clemd.model import Matrix
 
 from ._atomic import write_text
@@ -70,8 +70,7 @@ def write_serialem(path: Path, source: ExportSource) -> tuple[Path, ...]:
 
 def _fit(name: str, shape: tuple[int, int], map_id: int, place: PointMap) -> _Map:
     """The map whose px `place` puts on the stage."""
-    height, width = shape
-    middle = np.array([(width - 1) / 2, (height - 1) / 2])
+    middle = np.array(middle_of(shape))
     edge_px = outer_corners(shape)
     centre_um, edge_um = place([middle])[0], place(edge_px)
     found = np.linalg.lstsq(edge_um - centre_um, edge_px - middle, rcond=None)[0]

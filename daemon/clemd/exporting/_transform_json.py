@@ -43,6 +43,7 @@ def describe_transform(
     registration: Registration, context: PairContext
 ) -> dict[str, Any]:
     """The `clemd.transform/1` object."""
+    registration = context.told(registration)
     contract = registration.to_contract()
     em_sha256, lm_sha256 = registration.input_sha256
     return {

@@ -101,6 +101,11 @@ def corners(shape: tuple[int, int]) -> NDArray[np.float64]:
     return np.array([[0.0, 0.0], [right, 0.0], [right, bottom], [0.0, bottom]])
 
 
+def middle_of(shape: tuple[int, ...]) -> tuple[float, float]:
+    """The middle of an image of (height, width, ...) px, as (x, y)."""
+    return (shape[1] - 1) / 2, (shape[0] - 1) / 2
+
+
 def corner_errors(
     found: Matrix, true: Matrix, shape: tuple[int, int]
 ) -> NDArray[np.float64]:

@@ -14,10 +14,11 @@ from ._executor import (
 )
 from ._owner import boot_id, boottime_s, owner_is_alive, owner_name
 from ._queue import JobQueue
-from ._rows import STATES, JobRow, Lease
+from ._rows import STATES, UNFINISHED, JobRow, Lease
 
 __all__ = [
     "STATES",
+    "UNFINISHED",
     "Executor",
     "Gate",
     "JobQueue",

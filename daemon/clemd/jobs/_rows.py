@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-STATES = ("queued", "leased", "deferred", "done", "poisoned")
+UNFINISHED = ("queued", "leased", "deferred")
+STATES = (*UNFINISHED, "done", "poisoned")
 """`queued` and `deferred` wait their turn; `poisoned` waits for a person."""
 
 

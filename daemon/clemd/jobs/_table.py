@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ._owner import boot_of
-from ._rows import COLUMNS, STATES, JobRow, job_row
+from ._rows import COLUMNS, STATES, UNFINISHED, JobRow, job_row
 
 
 def utc_now() -> datetime:
@@ -77,6 +77,11 @@ class JobTable:
             limit,
         )
         return [job_row(row) for row in rows]
+
+    def unfinished_kinds(self) -> frozenset[str]:
+        """The kinds of which somebody works on a job, or still has to."""
+        sql = "SELECT DISTINCT kind FROM jobs WHERE state IN (?, ?, ?)"
+        return frozenset(kind for (kind,) in self._rows(sql, *UNFINISHED))
 
     def counts(self) -> dict[str, int]:
         """State -> number of jobs; every state is named."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from clemd.geometry import as_rows, compose, invert, pixel_to_um, translation
+from clemd.geometry import as_rows, compose, invert, middle_of, pixel_to_um, translation
 from clemd.model import Frame, Matrix, Matrix3
 
 PLANE = "plane"
@@ -33,8 +33,8 @@ def _to_stage(frame: Frame, sign: float) -> Matrix | None:
     pose, size = frame.stage, frame.pixel_size
     if pose is None or size is None or pose.x_um is None or pose.y_um is None:
         return None
-    height, width = frame.shape
-    middle = translation(-(width - 1) / 2, -(height - 1) / 2)
+    x_px, y_px = middle_of(frame.shape)
+    middle = translation(-x_px, -y_px)
     flipped = np.diag([1.0, sign, 1.0])
     scaled = pixel_to_um((size.x_um, size.y_um))
     return compose(translation(pose.x_um, pose.y_um), flipped, scaled, middle)

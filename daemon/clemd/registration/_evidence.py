@@ -8,11 +8,11 @@ from functools import partial
 
 import numpy as np
 
-from clemd.geometry import PoseParts, corner_errors, decompose
+from clemd.geometry import PoseParts, corner_errors, decompose, middle_of
 from clemd.model import Matrix, PosePrior, TileVotes
 
 from ._finding import lead
-from ._images import Images, Pose, between, middle_of
+from ._images import Images, Pose, between
 from ._lanes import lanes_on
 from ._movement import MovementFit
 from ._search import Candidate

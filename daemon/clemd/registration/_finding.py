@@ -14,13 +14,13 @@ from functools import partial
 
 import numpy as np
 
-from clemd.geometry import apply, as_matrix, corner_errors, decompose
+from clemd.geometry import apply, as_matrix, corner_errors, decompose, middle_of
 from clemd.model import Matrix, Matrix3, PosePrior, PreparedImage
 
 from ._engine import EngineContext
 from ._fields import Field
 from ._halving import in_halves
-from ._images import Images, Pose, between, middle_of, refine
+from ._images import Images, Pose, between, refine
 from ._lanes import lanes_on
 from ._search import Candidate, Grid, distinct, search
 from ._surfaces import agreement

@@ -175,8 +175,3 @@ def refine(
             break
     seen = tile_surfaces(em.z, lm.z, inner, tiles, reach_px)
     return outward(em, lm, inner), seen
-
-
-def middle_of(shape: tuple[int, int]) -> tuple[float, float]:
-    """The centre of an image of (height, width), as (x, y) px."""
-    return (shape[1] - 1) / 2, (shape[0] - 1) / 2

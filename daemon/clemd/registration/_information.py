@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from torch import Tensor
 
+from clemd.geometry import middle_of
+
 from ._fields import blur
 from ._identities import demand_histogram
 from ._lanes import lanes_on
@@ -66,7 +68,7 @@ class Information:
         self.x, self.y = x[inside], y[inside]
         self.em_weights = _bin_weights(grey[inside])[0]
         half = max(self.shape) / 2
-        centre_x, centre_y = (self.shape[1] - 1) / 2, (self.shape[0] - 1) / 2
+        centre_x, centre_y = middle_of(self.shape)
         u, v = (self.x - centre_x) / half, (self.y - centre_y) / half
         one, zero = torch.ones_like(u), torch.zeros_like(u)
         # rows dx, dy; columns scale, turn, shift x, shift y

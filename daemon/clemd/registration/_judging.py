@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from clemd.geometry import as_rows, corner_errors, decompose
+from clemd.geometry import as_rows, corner_errors, decompose, middle_of
 from clemd.model import (
     Matrix,
     PosePrior,
@@ -28,7 +28,7 @@ from clemd.model import (
 from ._engine import Engine, EngineContext
 from ._evidence import gather_evidence, gather_votes
 from ._finding import CHECK, OTHER_PLACE, QUICK, find, narrowed
-from ._images import STIFFNESS, Images, Pose, between, middle_of
+from ._images import STIFFNESS, Images, Pose, between
 from ._opinion import second_opinion
 from ._search import Candidate
 from ._sharpening import FINE_EM_PX, Sharp, earned_model
@@ -176,6 +176,10 @@ def registration_of(
         votes=found.votes,
         channel=images.lm.label,
     )
+
+
+NO_PLACE = "no placement with enough overlap has any structure in common"
+"""Why a search ends with nothing."""
 
 
 def nowhere(

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as nn
 from torch import Tensor
 
+from clemd.geometry import middle_of
 from clemd.model import TransformModel
 
 from ._surfaces import Surfaces
@@ -69,9 +70,7 @@ class MovementFit:
             self.values = self.values * tile_weights[..., None, None]
         self.shape = shape
         device = self.values.device
-        centre = torch.tensor(
-            [(shape[1] - 1) / 2, (shape[0] - 1) / 2], dtype=torch.float64, device=device
-        )
+        centre = torch.tensor(middle_of(shape), dtype=torch.float64, device=device)
         self.centre = centre
         self.half = max(shape) / 2
         self.xy = (surfaces.centres - centre) / self.half

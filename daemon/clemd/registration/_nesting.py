@@ -13,7 +13,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -27,6 +27,7 @@ from clemd.geometry import (
     cropping,
     decompose,
     invert,
+    middle_of,
     similarity,
     translation,
 )
@@ -73,6 +74,14 @@ class Nested:
     """Score over that of the best other place."""
     pitch_px: float = 1.0
     """Px of the larger field per px that it was compared at."""
+
+
+class _Piece(NamedTuple):
+    """The middle of the smaller field, ready to be slid."""
+
+    grey: NDArray[np.float32]
+    from_child: Matrix
+    """Px of the smaller field -> px of the piece."""
 
 
 def find_nested(
@@ -147,21 +156,24 @@ def _slid(
     k: float,
     turns: tuple[float, ...],
 ) -> list[Nested]:
+    """The best place of every turn; `parent` at `k` working px per px."""
     factor = scale * k
     smooth = _smoothed(child, factor)
-    back = invert(binning(1 / k))
-    found = []
-    for turn in turns:
-        piece, to_piece = _piece(smooth, turn, factor, parent.shape)
-        if piece is None:
-            continue
-        seen = np.abs(cv2.matchTemplate(parent, piece, cv2.TM_CCOEFF_NORMED))
-        seen[~np.isfinite(seen)] = 0.0
-        _, best, _, (x, y) = cv2.minMaxLoc(seen)
-        matrix = compose(back, translation(x, y), to_piece)
-        score = best * math.sqrt(piece.size)
-        found.append(Nested(matrix, score, pitch_px=1 / k))
-    return found
+    back = binning(k)
+    pieces = (_piece(smooth, turn, factor, parent.shape) for turn in turns)
+    return [_matched(parent, one, back) for one in pieces if one is not None]
+
+
+def _matched(parent: NDArray[np.float32], piece: _Piece, back: Matrix) -> Nested:
+    """Where `piece` fits best; `back`: px of `parent` -> px of the larger field."""
+    seen = np.abs(cv2.matchTemplate(parent, piece.grey, cv2.TM_CCOEFF_NORMED))
+    seen[~np.isfinite(seen)] = 0.0
+    _, best, _, (x, y) = cv2.minMaxLoc(seen)
+    return Nested(
+        matrix=compose(back, translation(x, y), piece.from_child),
+        score=best * math.sqrt(piece.grey.size),
+        pitch_px=float(back[0, 0]),
+    )
 
 
 def _distinct(found: list[Nested], shape: tuple[int, ...]) -> list[Nested]:
@@ -187,17 +199,12 @@ def _looked_at_again(
     near, moved = _near(parent, child.shape, one, k)
     factor = parts.scale * k
     smooth = _smoothed(child, factor)
-    found = []
-    for turn, times in itertools.product(turns_deg, scales):
-        turned = parts.rotation_deg + turn
-        piece, to_piece = _piece(smooth, turned, factor * times, near.shape, most=1.0)
-        if piece is None:
-            continue
-        seen = np.abs(cv2.matchTemplate(near, piece, cv2.TM_CCOEFF_NORMED))
-        seen[~np.isfinite(seen)] = 0.0
-        _, best, _, (x, y) = cv2.minMaxLoc(seen)
-        matrix = compose(invert(moved), translation(x, y), to_piece)
-        found.append(Nested(matrix, best * math.sqrt(piece.size), pitch_px=1 / k))
+    back = invert(moved)
+    pieces = (
+        _piece(smooth, parts.rotation_deg + turn, factor * times, near.shape, most=1.0)
+        for turn, times in itertools.product(turns_deg, scales)
+    )
+    found = [_matched(near, piece, back) for piece in pieces if piece is not None]
     return max(found, key=lambda n: n.score, default=replace(one, score=0.0))
 
 
@@ -221,8 +228,8 @@ def _piece(
     parent: tuple[int, ...],
     *,
     most: float = MOST_SHARE,
-) -> tuple[NDArray[np.float32] | None, Matrix]:
-    """The middle of the turned child at working size, and child px -> its px."""
+) -> _Piece | None:
+    """The middle of the turned child at working size; None where nothing is in it."""
     height, width = child.shape
     t = math.radians(turn_deg)
     c, s = abs(math.cos(t)), abs(math.sin(t))
@@ -231,15 +238,15 @@ def _piece(
     longest = most * min(parent)
     shrink = min(1.0, longest / max(1.0, inner * factor * min(height, width)))
     w, h = (int(inner * factor * side * shrink) for side in (width, height))
-    middle, onto = ((width - 1) / 2, (height - 1) / 2), ((w - 1) / 2, (h - 1) / 2)
+    middle, onto = middle_of((height, width)), middle_of((h, w))
     matrix = similarity(scale=factor, rotation_deg=turn_deg, about=middle, onto=onto)
     if min(w, h) < LEAST_PIECE_PX or w >= parent[1] or h >= parent[0]:
-        return None, matrix
+        return None
     piece = cv2.warpAffine(child, matrix[:2], (w, h), flags=cv2.INTER_LINEAR)
     piece = cv2.GaussianBlur(piece, (0, 0), 0.7)
     if float(piece.std()) < 1e-6:
-        return None, matrix
-    return np.asarray(piece, np.float32), matrix
+        return None
+    return _Piece(np.asarray(piece, np.float32), matrix)
 
 
 def _standing_out(found: list[Nested], shape: tuple[int, ...]) -> Nested | None:

@@ -22,11 +22,11 @@ import numpy as np
 import torch
 
 from clemd.errors import WrongResultError
-from clemd.geometry import apply, as_matrix, compose, decompose, invert
+from clemd.geometry import apply, as_matrix, compose, decompose, invert, middle_of
 from clemd.model import Matrix, PreparedImage, Registration, Verdict
 
 from ._fields import field_of
-from ._images import between, middle_of
+from ._images import between
 from ._movement import MovementFit
 from ._surfaces import tile_surfaces
 

@@ -22,7 +22,7 @@ import torch.nn.functional as nn
 from numpy.typing import NDArray
 from torch import Tensor
 
-from clemd.geometry import compose, invert, mirroring, similarity
+from clemd.geometry import compose, invert, middle_of, mirroring, similarity
 from clemd.model import Matrix
 
 from ._fields import Field, turned
@@ -273,7 +273,6 @@ class _Space:
         *,
         half: bool,
     ) -> Candidate:
-        height, width = self.em.shape
         rotation = turn + (180.0 if half else 0.0)
         centre = (self.box - 1) / 2 + self._unwrap(index, half=half)
         x, y = float(centre[0]), float(centre[1])
@@ -282,7 +281,7 @@ class _Space:
             scale=scale,
             rotation_deg=rotation,
             mirrored=False,
-            about=((width - 1) / 2, (height - 1) / 2),
+            about=middle_of(self.em.shape),
             onto=(x, y),
         )
         longest = max(self.lm.shape)

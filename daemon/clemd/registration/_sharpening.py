@@ -7,13 +7,13 @@ from functools import partial
 
 import torch
 
-from clemd.geometry import apply, decompose, invert, similarity
+from clemd.geometry import apply, decompose, invert, middle_of, similarity
 from clemd.model import Matrix, PosePrior, TransformModel
 
 from ._engine import EngineContext
 from ._fields import Field
 from ._finding import RANK_EM_PX, RANK_LM_PX, score_poses
-from ._images import STIFFNESS, Images, Pose, between, middle_of, refine
+from ._images import STIFFNESS, Images, Pose, between, refine
 from ._lanes import lanes_on
 from ._movement import MovementFit
 from ._opinion import Opinion, second_opinion

@@ -19,7 +19,7 @@ import torch.nn.functional as nn
 from scipy.stats import binom
 from torch import Tensor
 
-from clemd.geometry import apply, compose, invert
+from clemd.geometry import apply, compose, invert, middle_of
 from clemd.model import PreparedImage, TileState, TileVote, TileVotes
 
 from ._fields import Field, blur
@@ -183,7 +183,7 @@ def _halves_apart(surfaces: Surfaces, shape: tuple[int, int]) -> float:
     not know its place, and is not asked; 0 where no two halves can be.
     """
     at = surfaces.centres
-    middle = at.new_tensor([(shape[1] - 1) / 2, (shape[0] - 1) / 2])
+    middle = at.new_tensor(middle_of(shape))
     low = at < middle
     speaks = _speaking(surfaces)
     halves = torch.stack([low[:, 0], ~low[:, 0], low[:, 1], ~low[:, 1]]) & speaks

@@ -34,7 +34,7 @@ from ._finding import CHECK, QUICK, THOROUGH, Effort, find, lead, narrowed
 from ._halving import device_full
 from ._images import Images, Pose
 from ._integrity import check_result
-from ._judging import Judged, nowhere, registration_of
+from ._judging import NO_PLACE, Judged, nowhere, registration_of
 from ._limits import keeping_limits
 from ._sharpening import Sharp, finest, sharpen
 from .verdict import Judgement, judge
@@ -110,8 +110,7 @@ class MultimodalEngine:
                 if answer and answer.judged.verdict is Verdict.ACCEPTED:
                     break
         if answer is None:
-            reason = "no placement with enough overlap has any structure in common"
-            return nowhere(self, context, _timing(spent, started), reason)
+            return nowhere(self, context, _timing(spent, started), NO_PLACE)
         if answer.judged.verdict is not Verdict.REJECTED:
             context.breathe("check")
             with torch.inference_mode():

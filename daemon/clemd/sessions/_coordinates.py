@@ -16,7 +16,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from clemd.geometry import apply, corners
+from clemd.geometry import apply, corners, middle_of
 from clemd.model import ErrorRadius, Matrix
 
 RAYLEIGH_95 = math.sqrt(-2 * math.log(0.05))
@@ -113,8 +113,7 @@ def placement_of(
 
 
 def _middle(shape: tuple[int, int]) -> NDArray[np.float64]:
-    height, width = shape
-    return np.array([(width - 1) / 2, (height - 1) / 2])
+    return np.array(middle_of(shape))
 
 
 def _spread(shape: tuple[int, int]) -> NDArray[np.float64]:

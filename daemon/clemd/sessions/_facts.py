@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from clemd.geometry import as_matrix, corners
+from clemd.geometry import as_matrix, corners, middle_of
 from clemd.model import ErrorRadius, Frame, Matrix, Matrix3, Registration, Verdict
 
 from ._coordinates import Placement, placement_of
@@ -41,8 +41,7 @@ class Sighting:
     @property
     def middle_px(self) -> tuple[float, float]:
         """Centre of the image, pixel centres."""
-        height, width = self.shape
-        return ((width - 1) / 2, (height - 1) / 2)
+        return middle_of(self.shape)
 
 
 def states_place(frame: Frame) -> bool:

@@ -12,7 +12,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clemd.geometry import apply, as_matrix, compose, corners, decompose, invert
+from clemd.geometry import (
+    apply,
+    as_matrix,
+    compose,
+    corners,
+    decompose,
+    invert,
+    middle_of,
+)
 from clemd.model import Matrix3
 
 CLEAR = 2.0
@@ -66,7 +74,7 @@ def maps_differ(now: OnBoth, before: OnBoth) -> MapsDiffer | None:
     )
     if apart <= CLEAR * allowed:
         return None
-    centre = [((now.shape[1] - 1) / 2, (now.shape[0] - 1) / 2)]
+    centre = [middle_of(now.shape)]
     (x, y), (u, v) = apply(seen, centre)[0], apply(predicted, centre)[0]
     return MapsDiffer(
         directly=(float(x), float(y)),

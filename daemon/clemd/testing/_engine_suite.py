@@ -21,6 +21,7 @@ from clemd.geometry import (
     corner_errors,
     decompose,
     invert,
+    middle_of,
     similarity,
 )
 from clemd.model import Matrix, PosePrior, Registration, Verdict
@@ -91,7 +92,7 @@ def pair_of(
         rotation_deg=rotation_deg,
         mirrored=mirrored,
         about=(52.0, 47.0),
-        onto=((EM_SHAPE[1] - 1) / 2, (EM_SHAPE[0] - 1) / 2),
+        onto=middle_of(EM_SHAPE),
     )
     noise = np.random.default_rng(seed + 1)
     em = scene.seen(to_em, EM_SHAPE, 0) + noise.normal(0, 6, EM_SHAPE)

@@ -102,7 +102,7 @@ class Ledger:
             return False
         file = self._quiet.get(relative)
         if file is not None:
-            if not file.is_what(look, trusts_inode=self._trusts_inode):
+            if not file.look.is_same_version(look, trusts_inode=self._trusts_inode):
                 return False
             self._seen.add(relative)
             return True
@@ -132,8 +132,7 @@ class Ledger:
 
     def see_gone(self, relative: bytes) -> None:
         """A path was looked for and is not there, although its root is."""
-        is_odd = self._odd.pop(relative, None) is not None
-        if self._drop(relative) or is_odd:
+        if self.forget(relative):
             self._emit(Vanished(self._root, relative))
 
     def wait_more(
@@ -145,11 +144,10 @@ class Ledger:
             record.is_done = False
             self._settling.wait_more(relative, look, now_s=now_s, delay_s=delay_s)
 
-    def forget(self, relative: bytes) -> None:
-        """The profile hides this name now: nothing is to be said about it."""
-        self._settling.forget(relative)
-        for held in (self._quiet, self._records, self._odd):
-            held.pop(relative, None)
+    def forget(self, relative: bytes) -> bool:
+        """Say nothing more about this name; True if there was something to say."""
+        is_odd = self._odd.pop(relative, None) is not None
+        return self._drop(relative) or is_odd
 
     def end_scan(self) -> list[bytes]:
         """The paths that this scan should have met and did not; some may be gone.

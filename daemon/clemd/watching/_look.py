@@ -58,12 +58,3 @@ class KnownFile(NamedTuple):
     def look(self) -> Look:
         """The look that the inventory remembers."""
         return Look(self.size_bytes, self.modified_ns, self.inode, is_regular=True)
-
-    def is_what(self, look: Look, *, trusts_inode: bool) -> bool:
-        """Is `look` still the version that the inventory remembers?"""
-        return (
-            self.size_bytes == look.size_bytes
-            and self.modified_ns == look.modified_ns
-            and (self.inode == look.inode or not trusts_inode)
-            and look.is_regular
-        )

@@ -8,7 +8,15 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from clemd.geometry import apply, binning, compose, corners, invert, similarity
+from clemd.geometry import (
+    apply,
+    binning,
+    compose,
+    corners,
+    invert,
+    middle_of,
+    similarity,
+)
 from clemd.model import Matrix
 
 Points = NDArray[np.float64]
@@ -35,7 +43,7 @@ class Field:
         mirrored: bool = False,
     ) -> Field:
         """A field with square pixels whose middle lies on `centre_um`."""
-        middle = ((shape[1] - 1) / 2, (shape[0] - 1) / 2)
+        middle = middle_of(shape)
         matrix = similarity(
             scale=pixel_um,
             rotation_deg=rotation_deg,

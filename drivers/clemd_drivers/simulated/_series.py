@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from clemd.geometry import apply, compose, invert, similarity, translation
+from clemd.geometry import apply, compose, invert, middle_of, similarity, translation
 from clemd.model import Matrix
 
 from ._composite import Composite, draw_composite
@@ -137,7 +137,7 @@ def _poses(
     pose = similarity(
         scale=pixel_um,
         rotation_deg=rng.uniform(-3, 3),
-        about=((shape[1] - 1) / 2, (shape[0] - 1) / 2),
+        about=middle_of(shape),
         onto=tuple(rng.uniform(-0.03, 0.03, 2) * field_um),
     )
     heading = rng.uniform(0, 2 * math.pi)
@@ -192,11 +192,10 @@ def _window(
 
 
 def _to_grid(specimen: Composite) -> Matrix:
-    rows, columns = specimen.material.shape
     return similarity(
         scale=1 / specimen.pitch_um,
         rotation_deg=0.0,
-        onto=((columns - 1) / 2, (rows - 1) / 2),
+        onto=middle_of(specimen.material.shape),
     )
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from clemd.geometry import compose, invert, similarity, translation
+from clemd.geometry import compose, invert, middle_of, similarity, translation
 from clemd.model import Matrix
 
 from ._field import Field
@@ -148,8 +148,7 @@ def _em_stage(
     home_um: tuple[float, float],
 ) -> Stage:
     """Where the EM stage stands: X grows to the right of the image, Y upwards."""
-    height, width = field.shape
-    middle = field.um_from_px @ np.array([(width - 1) / 2, (height - 1) / 2, 1.0])
+    middle = field.um_from_px @ np.array([*middle_of(field.shape), 1.0])
     mount = similarity(scale=1.0, rotation_deg=rotation_deg, mirrored=mirrored)
     right, down = (invert(mount) @ middle)[:2]
     jitter = rng.normal(0, _STAGE_JITTER_UM, 2)

@@ -56,6 +56,19 @@ def test_known_key_is_the_same_job(queue: JobQueue) -> None:
     }
 
 
+def test_unfinished_kinds_are_those_that_somebody_still_has_to_do(
+    queue: JobQueue,
+) -> None:
+    """However many of another kind came after them."""
+    queue.enqueue("read", "done", {})
+    queue.finish(take(queue))
+    queue.enqueue("register", "waits", {})
+    for n in range(600):
+        queue.enqueue("second", str(n), {})
+
+    assert queue.unfinished_kinds() == {"register", "second"}
+
+
 def test_priority_then_age_decide_the_turn(queue: JobQueue) -> None:
     """The image on the operator's screen goes before last week's."""
     for key, priority in (("old", 0), ("new", 0), ("on screen", 9)):

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from clemd.geometry import similarity, translation
+from clemd.geometry import middle_of, similarity, translation
 from clemd.model import PreparedImage, TileState, TileVotes
 from clemd.registration._evidence import (
     JUDGE_EM_PX,
     JUDGE_LM_PX,
     gather_votes,
 )
-from clemd.registration._images import Images, between, middle_of
+from clemd.registration._images import Images, between
 from clemd.registration._witnesses import tile_witnesses
 
 TRUE = similarity(

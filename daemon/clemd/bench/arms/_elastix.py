@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clemd.geometry import compose, translation
+from clemd.geometry import compose, middle_of, translation
 from clemd.model import Matrix
 
 from ._arm import ArmResult, Image
-from ._start import at_lm_pixels, middle, ratio_or_equal_fields
+from ._start import at_lm_pixels, ratio_or_equal_fields
 
 RESOLUTIONS = 4
 STAGES = (("rigid", "SimilarityTransform"), ("affine", "AffineTransform"))
@@ -90,16 +90,16 @@ def _register(
     stages = [_matrix_of(found.GetParameterMap(i)) for i in range(len(STAGES))]
     # elastix composes: the first stage acts first
     return compose(
-        translation(*middle(lm.shape)),
+        translation(*middle_of(lm.shape)),
         *reversed(stages),
-        translation(*(-v for v in middle(small.shape))),
+        translation(*(-v for v in middle_of(small.shape))),
     )
 
 
 def _centred(itk: Any, image: NDArray[np.float32]) -> Any:
     """An ITK image whose middle is the origin."""
     made = itk.GetImageFromArray(image)
-    made.SetOrigin([-v for v in middle(image.shape)])
+    made.SetOrigin([-v for v in middle_of(image.shape)])
     return made
 
 

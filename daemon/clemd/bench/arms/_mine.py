@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from clemd.geometry import compose, invert, similarity
+from clemd.geometry import compose, invert, middle_of, similarity
 from clemd.model import Matrix
 
 from ._arm import ArmResult, Image
-from ._start import middle, opencv_threads, ratio_or_equal_fields, resized
+from ._start import opencv_threads, ratio_or_equal_fields, resized
 
 if TYPE_CHECKING:  # torch loads for those who run an arm that needs it
     from clemd.registration.mine import Climb, Estimate, Sampling
@@ -150,7 +150,10 @@ def equal_frames(em: Image, lm: Image, ratio: float, longest_px: int) -> Frames:
         lm, (max(1, round(lm.shape[0] / shrink)), max(1, round(lm.shape[1] / shrink)))
     )
     lm_from_moving = similarity(
-        scale=lm_px_per_px, rotation_deg=0.0, about=middle(shape), onto=middle(lm.shape)
+        scale=lm_px_per_px,
+        rotation_deg=0.0,
+        about=middle_of(shape),
+        onto=middle_of(lm.shape),
     )
     moving = cv2.warpPerspective(
         seen,

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clemd.geometry import compose
+from clemd.geometry import compose, middle_of
 from clemd.model import Matrix
 
 from ._arm import ArmResult, Image
-from ._start import at_lm_pixels, centre_on_centre, middle, ratio_or_equal_fields
+from ._start import at_lm_pixels, centre_on_centre, ratio_or_equal_fields
 
 STARTS = 24
 BINS = 32
@@ -140,7 +140,7 @@ def _descend(
 def _affine_at(sitk: Any, start: Matrix, shape: tuple[int, int]) -> Any:
     """`start` as an ITK affine transform about the middle of the fixed image."""
     transform = sitk.AffineTransform(2)
-    centre = np.array(middle(shape))
+    centre = np.array(middle_of(shape))
     transform.SetCenter(centre.tolist())
     transform.SetMatrix(start[:2, :2].ravel().tolist())
     shift = start[:2, :2] @ centre + start[:2, 2] - centre

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from clemd.geometry import compose, mirroring, resizing, similarity
+from clemd.geometry import compose, middle_of, mirroring, resizing, similarity
 from clemd.model import Matrix
 
 EQUAL_FIELDS = "ratio unknown: equal fields assumed"
@@ -64,14 +64,9 @@ def centre_on_centre(
     return similarity(
         scale=1.0,
         rotation_deg=rotation_deg,
-        about=middle(from_shape),
-        onto=middle(onto_shape),
+        about=middle_of(from_shape),
+        onto=middle_of(onto_shape),
     )
-
-
-def middle(shape: Shape) -> tuple[float, float]:
-    """(x, y) of the centre of an image of (height, width) px."""
-    return (shape[1] - 1) / 2, (shape[0] - 1) / 2
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from clemd.geometry import apply, compose, similarity, translation
+from clemd.geometry import apply, compose, middle_of, similarity, translation
 from clemd.model import Matrix
 
 GUIDE_SHAPE = (350, 415)
@@ -207,17 +207,16 @@ def _stated(technique: Technique) -> Matrix:
     """The map laid over most of the guide, as its device believes."""
     height, width = technique.shape
     step = 0.93 * min(GUIDE_SHAPE[1] / width, GUIDE_SHAPE[0] / height)
-    middle = [(side - 1) / 2 for side in GUIDE_SHAPE[::-1]]
     stretch = np.diag([step, step, 1.0])
-    back = translation(-(width - 1) / 2, -(height - 1) / 2)
-    return compose(translation(middle[0], middle[1]), stretch, back)
+    back = translation(*(-side for side in middle_of(technique.shape)))
+    return compose(translation(*middle_of(GUIDE_SHAPE)), stretch, back)
 
 
 def _device_error(
     stated: Matrix, shape: tuple[int, int], rng: np.random.Generator
 ) -> Matrix:
     """Guide px -> guide px: mostly a shift, a little turned, scaled and sheared."""
-    middle = ((GUIDE_SHAPE[1] - 1) / 2, (GUIDE_SHAPE[0] - 1) / 2)
+    middle = middle_of(GUIDE_SHAPE)
     turned = similarity(
         scale=float(np.exp(rng.normal(0, 0.01))),
         rotation_deg=float(rng.normal(0, 1.0)),

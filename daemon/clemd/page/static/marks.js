@@ -96,17 +96,10 @@ export class Marks {
   drawPoints(context) {
     for (const [x, y, n] of this.placing.marks()) {
       const [sx, sy] = this.viewer.toScreen(x, y);
-      for (const [width, colour] of [[3.5, "rgba(0,0,0,.65)"], [1.5, "#6cb6f2"]]) {
-        context.beginPath();
+      this.stroke(context, "#6cb6f2", () => {
         context.arc(sx, sy, 7, 0, 2 * Math.PI);
-        context.moveTo(sx - 11, sy);
-        context.lineTo(sx + 11, sy);
-        context.moveTo(sx, sy - 11);
-        context.lineTo(sx, sy + 11);
-        context.lineWidth = width;
-        context.strokeStyle = colour;
-        context.stroke();
-      }
+        this.cross(context, sx, sy, 11);
+      });
       this.label(context, String(n), sx + 20, sy - 8);
     }
   }
@@ -116,14 +109,23 @@ export class Marks {
     if (!isOn) return;
     const context = this.canvas.getContext("2d");
     const [x, y] = [this.viewer.width / 2, this.viewer.height / 2];
-    for (const [width, colour] of [[3.5, "rgba(0,0,0,.65)"], [1.5, "#ffd75e"]]) {
+    this.stroke(context, "#ffd75e", () => this.cross(context, x, y, 9));
+  }
+
+  cross(context, x, y, arm) {
+    context.moveTo(x - arm, y);
+    context.lineTo(x + arm, y);
+    context.moveTo(x, y - arm);
+    context.lineTo(x, y + arm);
+  }
+
+  /** Seen on dark and on bright images alike: a thin line on a wider dark one. */
+  stroke(context, colour, trace) {
+    for (const [width, style] of [[3.5, "rgba(0,0,0,.65)"], [1.5, colour]]) {
       context.beginPath();
-      context.moveTo(x - 9, y);
-      context.lineTo(x + 9, y);
-      context.moveTo(x, y - 9);
-      context.lineTo(x, y + 9);
+      trace();
       context.lineWidth = width;
-      context.strokeStyle = colour;
+      context.strokeStyle = style;
       context.stroke();
     }
   }

@@ -23,7 +23,13 @@ from clemd.model import (
 from clemd.registration._engine import EngineContext
 from clemd.registration._finding import CHECK, QUICK, find, narrowed
 from clemd.registration._images import Images, Pose
-from clemd.registration._judging import Rivals, judged, nowhere, registration_of
+from clemd.registration._judging import (
+    NO_PLACE,
+    Rivals,
+    judged,
+    nowhere,
+    registration_of,
+)
 from clemd.registration._limits import keeping_limits
 from clemd.registration._search import Candidate
 from clemd.registration._sharpening import sharpen
@@ -104,8 +110,7 @@ class GlobalGradientEngine:
         poses, candidates, start = self._searched(images, scene.prior, context)
         searched = time.perf_counter() - started
         if start is None:
-            reason = "no placement with enough overlap has any structure in common"
-            return nowhere(self, context, Timing(search=searched), reason)
+            return nowhere(self, context, Timing(search=searched), NO_PLACE)
         context.breathe("gradients")
         laid = GradientPair(em, cube, scene.guide, scale_of(start, em.full_shape))
         context.breathe("refine")

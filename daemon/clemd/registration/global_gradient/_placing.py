@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from clemd.geometry import middle_of
 from clemd.model import BoolImage, FloatImage, Matrix
 
 from ._grids import seen_through
@@ -147,7 +148,7 @@ def _step(look: _Look, matrix: Matrix, damping: float, free: bool) -> Matrix | N
     rows, columns = np.nonzero(inside)
     if len(rows) < 64:
         return None
-    middle = np.array([(look.shape[1] - 1) / 2, (look.shape[0] - 1) / 2])
+    middle = np.array(middle_of(look.shape))
     unit = max(look.shape) / 2
     x, y = (columns - middle[0]) / unit, (rows - middle[1]) / unit
     along = seen_through(look.along, matrix, look.shape)[inside].astype(np.float64)

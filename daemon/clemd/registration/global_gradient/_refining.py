@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clemd.geometry import decompose
+from clemd.geometry import decompose, middle_of
 from clemd.model import FloatImage, Matrix, PreparedImage
 
 from ._cleaning import CleanCube
@@ -109,4 +109,4 @@ class GradientPair:
 
 def scale_of(matrix: Matrix, shape: tuple[int, int]) -> float:
     """Guide px per point of a map of (height, width) points."""
-    return decompose(matrix, ((shape[1] - 1) / 2, (shape[0] - 1) / 2)).scale
+    return decompose(matrix, middle_of(shape)).scale

@@ -23,6 +23,7 @@ from clemd.geometry import (
     cropping,
     decompose,
     invert,
+    middle_of,
     resizing,
 )
 from clemd.model import (
@@ -114,7 +115,7 @@ def around(
     mask = _resized(guide.mask[y0:y1, x0:x1].astype(np.float32), size) > 0.99
     inner = compose(resizing((y1 - y0, x1 - x0), size), cropping(x0, y0))
     moved = compose(inner, guide.from_full)
-    parts = decompose(stated, ((shape[1] - 1) / 2, (shape[0] - 1) / 2))
+    parts = decompose(stated, middle_of(shape))
     turn = parts.rotation_deg
     grown = compose(moved, stated)
     return Scene(
@@ -139,7 +140,7 @@ def around(
 
 def scale_at_middle(matrix: Matrix, shape: tuple[int, int]) -> float:
     """Px that `matrix` makes of one px in the middle of an image of `shape`."""
-    return decompose(matrix, ((shape[1] - 1) / 2, (shape[0] - 1) / 2)).scale
+    return decompose(matrix, middle_of(shape)).scale
 
 
 def enlargement(prior: PosePrior, shape: tuple[int, int]) -> int:

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from clemd.geometry import middle_of
 from clemd.model import (
     Matrix,
     PosePrior,
@@ -20,8 +21,14 @@ from clemd.model import (
 )
 from clemd.registration._engine import EngineContext
 from clemd.registration._finding import CHECK, QUICK, find, narrowed
-from clemd.registration._images import Images, middle_of
-from clemd.registration._judging import Rivals, judged, nowhere, registration_of
+from clemd.registration._images import Images
+from clemd.registration._judging import (
+    NO_PLACE,
+    Rivals,
+    judged,
+    nowhere,
+    registration_of,
+)
 from clemd.registration._limits import keeping_limits
 from clemd.registration._sharpening import nearest_similarity
 
@@ -91,8 +98,7 @@ class MineEngine:
         searched = time.perf_counter()
         if start is None:
             spent = Timing(search=searched - began, total=searched - began)
-            reason = "no placement with enough overlap has any structure in common"
-            return nowhere(self, context, spent, reason)
+            return nowhere(self, context, spent, NO_PLACE)
         climbed = self._climbed(images, start, context)
         refined = time.perf_counter()
         if climbed.overlap < LEAST_OVERLAP / 2 or not np.isfinite(climbed.matrix).all():

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from clemd.errors import RegistrationRefusedError
-from clemd.geometry import compose, invert, resizing, similarity
+from clemd.geometry import compose, invert, middle_of, resizing, similarity
 from clemd.model import Matrix, PosePrior, PreparedImage
-from clemd.registration._images import Images, middle_of
+from clemd.registration._images import Images
 from clemd.registration._witnesses import grey_and_valid
 
 from ._sampling import Level, Plane, Sampling, levels_of, unit_from_px

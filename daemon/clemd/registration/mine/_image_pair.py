@@ -24,11 +24,19 @@ import torch
 from numpy.typing import NDArray
 
 from clemd.errors import RegistrationRefusedError
-from clemd.geometry import binning, compose, decompose, invert, resizing, translation
+from clemd.geometry import (
+    binning,
+    compose,
+    decompose,
+    invert,
+    middle_of,
+    resizing,
+    translation,
+)
 from clemd.model import FloatImage, Matrix, PosePrior, PreparedImage
 from clemd.registration._engine import EngineContext
 from clemd.registration._finding import QUICK, find
-from clemd.registration._images import Images, middle_of
+from clemd.registration._images import Images
 
 SMOOTH_PX = 1.5
 LEAST_SCORE = 0.1

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import torch
 
-from clemd.geometry import apply, as_rows
+from clemd.geometry import apply, as_rows, middle_of
 from clemd.model import (
     PosePrior,
     PreparedImage,
@@ -18,8 +18,14 @@ from clemd.model import (
 )
 from clemd.registration._engine import EngineContext
 from clemd.registration._finding import CHECK, find, narrowed
-from clemd.registration._images import Images, Pose, middle_of
-from clemd.registration._judging import Rivals, judged, nowhere, registration_of
+from clemd.registration._images import Images, Pose
+from clemd.registration._judging import (
+    NO_PLACE,
+    Rivals,
+    judged,
+    nowhere,
+    registration_of,
+)
 from clemd.registration._limits import keeping_limits
 from clemd.registration._sharpening import Sharp, finest, sharpen
 
@@ -58,7 +64,7 @@ class RegressorEngine:
         said = None if why else predict(trained(), em, lm, prior)
         predicted = time.perf_counter()
         if said is None:
-            why = why or "no placement with enough overlap has any structure in common"
+            why = why or NO_PLACE
             spent = Timing(search=predicted - began, total=predicted - began)
             return nowhere(self, context, spent, why)
         images = Images(em, lm, torch.device(context.device))

@@ -10,8 +10,7 @@ from ._predicting import outside, predict
 from ._weights import trained
 
 LEAST_LOG_ODDS = 6.0
-"""Below, the network doubts its place: of 26 right tuning pairs none was, of 26 pairs
-of two specimens all were."""
+"""Below, the network doubts its place; chosen on tuning pairs."""
 
 
 def hint(em: PreparedImage, lm: PreparedImage, prior: PosePrior) -> Matrix3 | None:

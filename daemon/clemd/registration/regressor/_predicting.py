@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from clemd.geometry import compose, decompose, invert
+from clemd.geometry import compose, decompose, invert, middle_of
 from clemd.model import Matrix, PosePrior, PreparedImage
 
 from ._looking import Said, em_on_grid, lm_on_grid, said_of
@@ -170,8 +170,7 @@ def _told(
     em: PreparedImage,
 ) -> Prediction:
     matrix = sight.outer(found)
-    height, width = em.full_shape
-    middle = np.array([(width - 1) / 2, (height - 1) / 2, 1.0])
+    middle = np.array([*middle_of(em.full_shape), 1.0])
     parts = decompose(matrix)
     x, y, _ = matrix @ middle
     # the deviations of the shifts are those of the EM grid's axes

@@ -25,6 +25,7 @@ from clemd.geometry import (
     compose,
     corner_errors,
     invert,
+    middle_of,
     mirroring,
     similarity,
 )
@@ -96,11 +97,10 @@ class _Peak:
 
     def matrix(self, em: View, lm: View) -> Matrix:
         """Px of the coarse EM view -> px of the coarse LM view."""
-        height, width = em.shape
         pose = similarity(
             scale=1.0,
             rotation_deg=self.rotation_deg,
-            about=((width - 1) / 2, (height - 1) / 2),
+            about=middle_of(em.shape),
             onto=(float(self.onto[0]), float(self.onto[1])),
         )
         return compose(mirroring(lm.shape[1]), pose) if self.mirrored else pose

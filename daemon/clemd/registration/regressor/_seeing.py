@@ -3,7 +3,7 @@
 The same fields as the other engines' (`clemd.registration._fields`): the direction of
 the gradient doubled, its strength divided by the strength around. Edges are found
 finely and pooled to a small grid, which keeps which way the fine ones run. They are
-made with OpenCV, in a third of the time, because the whole answer may take 20 ms.
+made with OpenCV because the whole answer may take 20 ms.
 """
 
 from __future__ import annotations
@@ -60,6 +60,27 @@ def view_of(image: PreparedImage, pitch_px: float) -> View:
     ]
     valid = cv2.resize(image.mask.astype(np.float32), fine, interpolation=area) > 0.99
     cosine, sine, mask = _double_angle(layers, valid)
+    grid = resizing((height, width), shape)
+    return _pooled(cosine, sine, mask, shape, compose(grid, image.from_full))
+
+
+def halved(view: View) -> View:
+    """`view` on a grid twice as coarse."""
+    height, width = (side - side % 2 for side in view.shape)
+    cosine, sine, mask = np.ascontiguousarray(view.z[:, :height, :width].numpy())
+    shape = (height // 2, width // 2)
+    grid = resizing((height, width), shape)
+    return _pooled(cosine, sine, mask, shape, compose(grid, view.from_full))
+
+
+def _pooled(
+    cosine: FloatImage,
+    sine: FloatImage,
+    mask: FloatImage,
+    shape: tuple[int, int],
+    from_full: Matrix,
+) -> View:
+    """The field on a coarser grid; the strokes that cross one of its px add up."""
     size = (shape[1], shape[0])
     share = cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
     inside = (share > 0.7).astype(np.float32)
@@ -69,8 +90,7 @@ def view_of(image: PreparedImage, pitch_px: float) -> View:
         for plane in (cosine, sine)
     ]
     z = torch.from_numpy(np.stack([*planes, inside]))
-    grid = resizing((height, width), shape)
-    return View(z=z, from_full=compose(grid, image.from_full))
+    return View(z=z, from_full=from_full)
 
 
 def _double_angle(
@@ -126,28 +146,3 @@ def _local(power: FloatImage, mask: FloatImage) -> FloatImage:
 def _blurred(plane: FloatImage, sigma_px: float) -> FloatImage:
     smooth = cv2.GaussianBlur(plane, (0, 0), sigma_px, borderType=cv2.BORDER_REPLICATE)
     return np.asarray(smooth, np.float32)
-
-
-def halved(view: View) -> View:
-    """`view` on a grid twice as coarse."""
-    height, width = (side - side % 2 for side in view.shape)
-    planes = view.z[:, :height, :width].numpy()
-    size = (width // 2, height // 2)
-    share = cv2.resize(
-        np.ascontiguousarray(planes[2]), size, interpolation=cv2.INTER_AREA
-    )
-    inside = (share > 0.7).astype(np.float32)
-    small = [
-        cv2.resize(
-            _blurred(np.ascontiguousarray(plane), POOL_PX),
-            size,
-            interpolation=cv2.INTER_AREA,
-        )
-        * inside
-        for plane in planes[:2]
-    ]
-    grid = resizing((height, width), (size[1], size[0]))
-    return View(
-        z=torch.from_numpy(np.stack([*small, inside])),
-        from_full=compose(grid, view.from_full),
-    )

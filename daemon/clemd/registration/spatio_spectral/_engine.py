@@ -107,7 +107,6 @@ class SpatioSpectralEngine:
 
     name = "spatio-spectral"
     version = "1"
-    wants_bands = True
     """It is given every band as measured, not the structure of a few."""
 
     def register(

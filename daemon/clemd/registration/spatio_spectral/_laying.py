@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from clemd.geometry import corners
+from clemd.geometry import corners, middle_of
 from clemd.model import BoolImage, Matrix, TransformModel
 
 from ._mixing import SMOOTH_PX, Mixed
@@ -43,7 +43,7 @@ class Fit:
     def __init__(self, em: Mixed, lm: Mixed) -> None:
         self._em, self._lm = em, lm
         height, width = em.planes.shape[1:]
-        self._middle = np.array([(width - 1) / 2, (height - 1) / 2])
+        self._middle = np.array(middle_of((height, width)))
         self._unit = max(height, width) / 2
         self._shape = (height, width)
         self._slopes = [
