@@ -104,12 +104,12 @@ def double_angle(layers: Tensor, valid: Tensor, sigma: float, rho: float) -> Ten
     that a common texture direction does not vote for every shift.
     """
     reach = round(2 * sigma) + 1
-    inside = valid[None, None].to(layers.dtype)
+    inside = valid[None, None].float()
     # a pixel counts only if every pixel its derivative looks at is specimen
     outside = nn.pad(1 - inside, (reach,) * 4, value=1.0)
     side = 2 * reach + 1  # a square is a row of columns, at a fraction of the work
     rows = nn.max_pool2d(outside, (1, side), stride=1)
-    mask = 1 - nn.max_pool2d(rows, (side, 1), stride=1)
+    mask = (1 - nn.max_pool2d(rows, (side, 1), stride=1)).to(layers.dtype)
     smooth = blur(layers[:, None], sigma)
     gx = nn.pad(smooth, (1, 1, 0, 0), mode="replicate")
     gx = (gx[..., 2:] - gx[..., :-2]) * 0.5

@@ -98,7 +98,7 @@ def _check_field(
     layers = [cv2.resize(a, (w, h), interpolation=cv2.INTER_AREA) for a in image.layers]
     z = field.z.cpu().numpy()
     _check_mean(field, z)
-    least = LEAST_CONTRAST * sum(float(layer[::4, ::4].std()) for layer in layers)
+    least = LEAST_CONTRAST * sum(_deviation(layer[::2, ::2]) for layer in layers)
     alike = []
     for _ in range(PLACES):
         corners = rng.integers((h - side + 1, w - side + 1), size=(CHOICE, 2)).tolist()
@@ -134,7 +134,12 @@ def _contrast(layers: list[NDArray[Any]], valid: NDArray[Any], y: int, x: int) -
     at = np.s_[y + first : y + last, x + first : x + last]
     if float(valid[at].mean()) < LEAST_VALID:
         return -1.0
-    return sum(float(layer[at][::2, ::2].std()) for layer in layers)
+    return sum(_deviation(layer[at]) for layer in layers)
+
+
+def _deviation(layer: NDArray[Any]) -> float:
+    """Of a fourth of the px: it only tells places apart."""
+    return float(cv2.meanStdDev(np.ascontiguousarray(layer[::2, ::2]))[1][0, 0])
 
 
 def _centred(vectors: NDArray[Any], valid: NDArray[Any]) -> NDArray[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from clemd.geometry import as_rows, corner_errors, similarity
+from clemd.geometry import as_rows, corner_errors, middle_of, similarity
 from clemd.model import PosePrior
 from clemd.registration._engine import EngineContext
 from clemd.registration._finding import (
@@ -18,7 +18,7 @@ from clemd.registration._finding import (
     score_poses,
     search_band,
 )
-from clemd.registration._images import Images, Pose, middle_of
+from clemd.registration._images import Images, Pose
 from clemd.registration._search import distinct
 
 SHAPE = (280, 340)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from clemd.geometry import similarity, translation
+from clemd.geometry import middle_of, similarity, translation
 from clemd.model import Matrix
-from clemd.registration._images import Images, between, middle_of
+from clemd.registration._images import Images, between
 from clemd.registration._witnesses import tile_witnesses
 
 SHAPE = (280, 340)

@@ -8,9 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from clemd.geometry import apply, compose, corner_errors, decompose, similarity
+from clemd.geometry import (
+    apply,
+    compose,
+    corner_errors,
+    decompose,
+    middle_of,
+    similarity,
+)
 from clemd.model import Matrix, TransformModel
-from clemd.registration._images import Images, between, middle_of, refine
+from clemd.registration._images import Images, between, refine
 from clemd.registration._sharpening import earned_model, nearest_similarity
 
 SHAPE = (280, 340)
