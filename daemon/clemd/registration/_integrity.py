@@ -23,12 +23,12 @@ import torch
 from numpy.typing import NDArray
 
 from clemd.geometry import compose, corner_errors, invert
-from clemd.model import PreparedImage
+from clemd.model import PreparedImage, TransformModel
 
 from ._fields import Field
 from ._identities import complain
 from ._images import STIFFNESS, Images
-from ._movement import MovementFit
+from ._movement import Movement, MovementFit
 from ._opinion import second_opinion
 from ._retracing import edges_of, surface_of
 from ._sharpening import Sharp
@@ -53,6 +53,10 @@ SETTLED_PX = 0.05
 """The last surfaces may ask for so much more movement, in px of the finest level..."""
 SETTLED_NOISES = 0.25
 """...or, in noisy images, for this many times the noise."""
+CREEP_PX, CREEP_NOISES = 0.25, 2.0
+"""What an affine or a homography may still ask for. Each step away from similarities
+has its price from where the step begins, so the engine's few steps never are the last;
+what is free of that price (turn, scale, shift) is settled all the same."""
 OPINION_LM_PX = 0.05
 """Where the CPU has the second opinion, too."""
 
@@ -191,9 +195,16 @@ def _check_settled(sharp: Sharp) -> None:
         energy=seen.energy.cpu(),
         grid=seen.grid,
     )
-    moved = MovementFit(here, sharp.em.shape).fit(sharp.model, stiffness=STIFFNESS)
+    fit = MovementFit(here, sharp.em.shape)
+    _demand_settled(fit.similarity(capture=False), sharp, SETTLED_PX, SETTLED_NOISES)
+    if sharp.model is not TransformModel.SIMILARITY:
+        freer = fit.fit(sharp.model, stiffness=STIFFNESS)
+        _demand_settled(freer, sharp, CREEP_PX, CREEP_NOISES)
+
+
+def _demand_settled(moved: Movement, sharp: Sharp, px: float, noises: float) -> None:
     asked = float(moved.largest_px[0])
-    allowed = max(SETTLED_PX, SETTLED_NOISES * sharp.noise_px)
+    allowed = max(px, noises * sharp.noise_px)
     if not asked <= allowed:
         complain(
             f"{sharp.em.z.device} stopped {asked:.2f} px of its finest level beside "

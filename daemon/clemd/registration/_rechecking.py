@@ -6,7 +6,7 @@ resolution at which that costs next to nothing, and must say the same twice:
 
 * value       the agreement of the images at the matrix, on the device and on the CPU
 * movement    where the CPU would move the matrix: no further than so coarse a look can
-              be off by itself
+              be off by itself, unless the images agree there hardly better
 
 The first tells a device that computes wrongly now (where the CPU is the device, that
 would be itself against itself, and is left out), the second one that did so on the way
@@ -40,7 +40,10 @@ VALUE_TOLERANCE = 1e-3
 ALLOWED_OWN_PX = 1.0
 """Where the coarse look may differ, in its own px..."""
 ALLOWED_RADII = 3.0
-"""...or, in noisy images, in 95 % radii of the result."""
+"""...or, in noisy images, in 95 % radii of the result..."""
+LEAST_KEPT = 0.9
+"""...or further, where the images agree nearly as well at the result as there: content
+that is bent pulls a coarse look aside, along a flat top; a wrong place is no top."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +56,8 @@ class Measured:
     """Furthest that a tile of the EM image wants to be elsewhere, LM px."""
     own_px: float
     """LM px of one px of the look."""
+    kept: float
+    """Agreement of the tiles at the matrix, as a share of where they want to be."""
 
 
 def recheck(em: PreparedImage, lm: PreparedImage, found: Registration) -> Registration:
@@ -79,11 +84,12 @@ def recheck(em: PreparedImage, lm: PreparedImage, found: Registration) -> Regist
             )
     radius = 0.0 if found.error_lm_px is None else found.error_lm_px.p95
     allowed = max(ALLOWED_OWN_PX * here.own_px, ALLOWED_RADII * radius)
-    if here.moved_lm_px <= allowed:
+    if here.moved_lm_px <= allowed or here.kept >= LEAST_KEPT:
         return found
     said = (
         f"a last look finds the place {here.moved_lm_px:.2f} LM px from where "
-        f"{found.device} found it, {allowed:.2f} are allowed"
+        f"{found.device} found it, {allowed:.2f} are allowed, and an agreement that "
+        f"is {100 * (1 / max(here.kept, 1e-3) - 1):.0f} % better there"
     )
     if found.device != "cpu":
         raise WrongResultError(said)
@@ -109,11 +115,14 @@ def measure(
         lm_field = field_of(near, reduction, device, dtype=dtype)
         inner = between(em_field, lm_field, [matrix])
         seen = tile_surfaces(em_field.z, lm_field.z, inner, TILES, REACH_PX)
-        moved = MovementFit(seen, em_field.shape).similarity(capture=False)
+        fit = MovementFit(seen, em_field.shape)
+        moved = fit.similarity(capture=False)
+        still = fit.gain_of(torch.eye(3, dtype=torch.float64, device=device)[None])
     return Measured(
         value=float(seen.score[0]),
         moved_lm_px=float(moved.largest_px[0]) * reduction,
         own_px=reduction,
+        kept=float(still[0]) / max(float(moved.gain[0]), 1e-12),
     )
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from clemd.errors import WrongResultError
-from clemd.model import PosePrior, Registration, Verdict
+from clemd.model import PosePrior, Registration, TransformModel, Verdict
 from clemd.preparing import prepare
 from clemd.registration import EngineContext, engine_named, noting
 from clemd.registration._fields import field_of
@@ -70,6 +70,30 @@ def test_device_that_computes_rightly_hears_no_complaint(register: Register) -> 
     with noting() as notes:
         found = register(None)
     assert found.verdict is Verdict.ACCEPTED
+    assert notes == []
+
+
+@pytest.mark.parametrize(("shear", "bend_px"), [(0.06, 0.0), (0.03, 4.0)])
+def test_content_that_asks_for_ever_more_shear_is_no_fault_of_the_device(
+    texture: Callable[..., Any], shear: float, bend_px: float
+) -> None:
+    """An affine has not done its last step when the engine's steps are done."""
+    y, x = np.mgrid[0:200, 0:240].astype(np.float32)
+    at_x = (1 + shear) * x + shear / 2 * y + 55 + bend_px * np.sin(y / 35)
+    at_y = (1 - shear) * y + 50 + bend_px * np.cos(x / 40)
+    lm = texture(5, 320)
+    em = cv2.remap(
+        lm.astype(np.float32), at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP
+    )
+    with noting() as notes:
+        found = engine_named("multimodal").register(
+            prepare([em]),
+            prepare([lm]),
+            PosePrior(pixel_size_ratio=1.0, mirror=False),
+            EngineContext(),
+        )
+    assert found.model is TransformModel.AFFINE
+    assert found.verdict is not Verdict.REJECTED
     assert notes == []
 
 

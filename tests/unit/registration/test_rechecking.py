@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from torch import Tensor
 
+from clemd.bench._plan import Maker
+from clemd.bench._trial import Spec
 from clemd.errors import WrongResultError
-from clemd.geometry import as_rows
+from clemd.geometry import as_rows, translation
 from clemd.model import ErrorRadius, PreparedImage, Registration, Verdict
 from clemd.preparing import prepare
 from clemd.registration import EngineContext, check_known_answer, recheck
+from clemd.registration._rechecking import measure
 from clemd.testing import PretendDevice
 
 TRUE = np.array([[-1.0, 0.0, 239.0], [0.0, -1.0, 219.0], [0.0, 0.0, 1.0]])
@@ -73,6 +78,41 @@ def test_result_beside_its_place_is_not_believed(pair: Pair) -> None:
 
     assert doubted.verdict is Verdict.REVIEW
     assert "a last look finds the place 3." in doubted.warnings[-1]
+
+
+RETINA = {
+    # (turn and scale, shift) as the engine places the two photographs, and its radius
+    "retina_38": ((0.9058, 0.08), (-12.97, 40.82), 2.29),
+    "retina_73": ((0.952, -0.1557), (8.11, 88.83), 1.23),
+}
+
+
+@pytest.mark.parametrize("name", sorted(RETINA))
+def test_bent_content_that_pulls_a_coarse_look_aside_is_no_fault(
+    name: str, real_data: Path
+) -> None:
+    """Two photographs of one eye: the look goes beyond its limit, and gains nothing."""
+    (a, b), (x, y), p95 = RETINA[name]
+    matrix = np.array([[a, -b, x], [b, a, y], [0.0, 0.0, 1.0]])
+    spec = Spec(
+        source="real", pair=name, tier="mild", kind="positive", seed=510, size="small"
+    )
+    trial = Maker(real_data / "pairs").make(spec)
+    assert trial is not None
+    em, lm = prepare([trial.em], reduction=trial.ratio), prepare([trial.lm])
+    found = Registration(
+        verdict=Verdict.ACCEPTED,
+        confidence=0.95,
+        em_to_lm=as_rows(matrix),
+        error_lm_px=ErrorRadius(p50=p95 / 2, p95=p95),
+    )
+    far = replace(found, em_to_lm=as_rows(translation(0.0, 6 * p95) @ matrix))
+
+    seen = measure(em, lm, matrix, torch.device("cpu"), torch.float64)
+    assert seen.moved_lm_px > max(seen.own_px, 3 * p95)  # what used to be an alarm
+
+    assert recheck(em, lm, found) == found
+    assert recheck(em, lm, far).verdict is Verdict.REVIEW
 
 
 def test_device_that_computes_wrongly_is_found(pair: Pair) -> None:
