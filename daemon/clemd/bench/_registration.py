@@ -40,6 +40,7 @@ def run_registration(options: Options) -> int:
         "schema": "clemd.bench.registration/2",
         "runs": saved.runs,
         "seeds": [min(r["seed"] for r in rows), max(r["seed"] for r in rows)],
+        "alarms": _summary.alarms(rows),
         "defects": Counter(r["defect"] for r in rows if "defect" in r),
         "positives": _summary.positives(rows),
         "negatives": _summary.negatives(rows),
@@ -108,6 +109,11 @@ def _conditions(facts: dict[str, Any]) -> str:
     engines = {run["engine"] for run in facts["runs"]}
     if len(engines) > 1:
         lines.append(f"**The rows were made by {len(engines)} different engines.**")
+    if facts["alarms"].of:
+        lines.append(
+            "False alarms, registrations of which a check of the device complained: "
+            f"{facts['alarms']}."
+        )
     for defect, count in facts["defects"].items():
         lines.append(f"**{count} trials ended in a defect: {defect}**")
     first, last = facts["seeds"]

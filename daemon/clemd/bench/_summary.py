@@ -121,6 +121,12 @@ def _negative(size: str, name: str, rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
+def alarms(rows: Sequence[Row]) -> Share:
+    """False alarms: results of a device that is well, of which a check complained."""
+    checked = [r for r in rows if "alarm" in r and r["verdict"] != "rejected"]
+    return Share(sum(bool(r["alarm"]) for r in checked), len(checked))
+
+
 def arms(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Every arm on the trials that all arms were given; none where ours ran alone."""
     names = list(dict.fromkeys(r["arm"] for r in rows))

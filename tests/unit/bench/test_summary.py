@@ -6,7 +6,15 @@ from typing import Any
 
 from clemd.bench._figures import Share, wilson
 from clemd.bench._registration import report
-from clemd.bench._summary import EBSD, REAL, SIMULATED, arms, negatives, positives
+from clemd.bench._summary import (
+    EBSD,
+    REAL,
+    SIMULATED,
+    alarms,
+    arms,
+    negatives,
+    positives,
+)
 
 
 def row(**changes: Any) -> dict[str, Any]:
@@ -153,6 +161,14 @@ def test_report_names_command_machine_and_mixed_engines() -> None:
             run | {"command": "c", "engine": "d"},
         ],
         "seeds": [1000, 1001],
+        "alarms": alarms(
+            [
+                row() | {"alarm": "it is said to compute wrongly"},
+                row() | {"alarm": ""},
+                wrong() | {"alarm": "", "verdict": "rejected"},
+                row(),
+            ]
+        ),
         "defects": {"ValueError: x": 2},
         "positives": positives([row()]),
         "negatives": negatives([wrong()]),
@@ -162,5 +178,6 @@ def test_report_names_command_machine_and_mixed_engines() -> None:
 
     assert "`clemd bench`: a processor, 2 cores, 2 processes of 1 threads" in text
     assert "made by 2 different engines" in text
+    assert "a check of the device complained: 1/2 = 50 %" in text
     assert "2 trials ended in a defect: ValueError: x" in text
     assert "1/1 = 100 % [21-100]" in text
