@@ -46,7 +46,6 @@ from clemd.series import (
     DEFAULT_LINE,
     EnergyLine,
     energies_ev,
-    shown_band,
     write_aligned,
 )
 from clemd.sides import Loaded, engine_for, prepare_sides, working_px_of
@@ -258,7 +257,7 @@ def _warnings(
 def light_layers(lm: Loaded) -> list[LightLayer]:
     """The LM channels as exporting wants them."""
     if lm.frame.is_energy_series:
-        channel = lm.frame.channels[shown_band(lm.frame)]
+        channel = lm.frame.channels[lm.shown]
         return [LightLayer(plane=lm.picture, name=channel.name, kind=channel.kind)]
     if lm.frame.is_cube:
         return [

@@ -61,13 +61,29 @@ class Loaded:
         return None if size is None else (size.x_um, size.y_um)
 
     @property
+    def shown(self) -> int:
+        """The channel that is shown of it.
+
+        Of an energy series the band that holds all electrons, or the nearest to it
+        that is no blank page.
+        """
+        first = shown_band(self.frame)
+        if not self.frame.is_energy_series:
+            return first
+        axis = self.frame.spectral_axis
+        if len(axis) != len(self.planes):
+            return first
+        nearest = sorted(range(len(axis)), key=lambda at: abs(axis[at] - axis[first]))
+        return next((at for at in nearest if _shows(self.planes[at])), first)
+
+    @property
     def picture(self) -> NDArray[Any]:
         """What is shown of it: its first channel; of a cube the sum of its bands.
 
         Of an energy series the band that holds all electrons.
         """
         if self.frame.is_energy_series or not self.frame.is_cube:
-            return self.planes[shown_band(self.frame)]
+            return self.planes[self.shown]
         total = np.zeros(self.frame.shape, np.float32)
         for band in self.planes:
             total += np.nan_to_num(band)
@@ -93,6 +109,12 @@ class Sides:
         """
         em, lm = self.pictures
         return (cast("CubeEngine", engine).as_seen(self.em) if em is None else em), lm
+
+
+def _shows(plane: NDArray[Any]) -> bool:
+    """Is there more than one value in it?"""
+    values = plane[np.isfinite(plane)] if plane.dtype.kind == "f" else plane
+    return bool(values.size and np.min(values) < np.max(values))
 
 
 def engine_for(name: str, em: Loaded, lm: Loaded) -> str:
@@ -156,7 +178,7 @@ def prepare_sides(
 def _structure(lm: Loaded) -> tuple[tuple[int, ...], str]:
     """Channels that carry the structure, and why in words."""
     if lm.frame.is_energy_series:
-        band = shown_band(lm.frame)
+        band = lm.shown
         named = lm.frame.channels[band].name
         return (band,), f"the band at {named} holds all electrons"
     return structure_channels(lm.frame.channels, lm.planes)

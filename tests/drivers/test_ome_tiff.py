@@ -12,8 +12,8 @@ import tifffile
 from clemd.errors import IncompleteFileError, RefusedFileError
 from clemd.model import ChannelKind, Modality
 from clemd.testing import FormatDriverSuite, GoodFile, read_all
+from clemd_drivers.formats._kind import ChannelClues, decide
 from clemd_drivers.formats.ome_tiff import DRIVER
-from clemd_drivers.formats.ome_tiff._kind import ChannelClues, decide
 
 _NS = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
 _CHANNELS = (
@@ -180,6 +180,79 @@ def test_other_files_named_in_metadata_are_never_opened(
     assert any("1 planes lie in other files" in w for w in frame.warnings)
 
 
+_PAIR = (
+    '<Channel ID="Channel:0:0" Name="Reflection" ContrastMethod="Other"/>'
+    '<Channel ID="Channel:0:1" Name="DAPI" EmissionWavelength="461"/>'
+)
+_IN_TWO_FILES = "".join(
+    f'<TiffData IFD="0" FirstC="{c}" PlaneCount="1"><UUID FileName="s_C{c}.ome.tif">'
+    f"urn:uuid:file{c}</UUID></TiffData>"
+    for c in range(2)
+)
+
+
+@pytest.mark.parametrize("companion", [False, True])
+@pytest.mark.parametrize("name", ["s_C1.ome.tif", "renamed.tif"])
+def test_second_file_of_a_set_shows_its_own_channel(
+    name: str, companion: bool, tmp_path: Path
+) -> None:
+    """Named by position, its fluorescence was told as the first file's reflection."""
+    document = xml(channels=_PAIR, blocks=_IN_TWO_FILES)
+    if companion:
+        (tmp_path / "s.companion.ome").write_bytes(document)
+        document = (
+            f'<?xml version="1.0"?><OME xmlns="{_NS}" UUID="urn:uuid:file1"><BinaryOnly'
+            ' MetadataFile="s.companion.ome" UUID="urn:uuid:1"/></OME>'
+        ).encode()
+    else:
+        document = document.replace(b'UUID="urn:uuid:1"', b'UUID="urn:uuid:file1"')
+    write(tmp_path / name, noise(1), document)
+    frame, planes = read_all(DRIVER, tmp_path / name)
+
+    assert [(c.name, c.kind) for c in frame.channels] == [
+        ("DAPI", ChannelKind.FLUORESCENCE)
+    ]
+    np.testing.assert_array_equal(planes[0], noise(1)[0])
+    assert "1 planes lie in other files and are not read" in frame.warnings
+
+
+@pytest.mark.parametrize(
+    ("attributes", "reason"),
+    [('Name="DAPI"', "dye 'DAPI'"), ('Name="1" EmissionWavelength="461"', "emission")],
+)
+def test_dye_or_emission_alone_makes_a_channel_fluorescence(
+    attributes: str, reason: str, tmp_path: Path
+) -> None:
+    """As in every other light format; many exporters write no contrast method."""
+    channel = f'<Channel ID="Channel:0:0" {attributes}/>'
+    write(tmp_path / "a.tif", noise(1), xml(c=1, channels=channel))
+    frame, _ = read_all(DRIVER, tmp_path / "a.tif")
+
+    assert frame.channels[0].kind is ChannelKind.FLUORESCENCE
+    assert reason in frame.channels[0].kind_reason
+
+
+def test_colours_of_one_channel_are_told_apart(tmp_path: Path) -> None:
+    """A camera's colour page is one channel of the metadata."""
+    channel = (
+        '<Channel ID="Channel:0:0" Name="Survey" SamplesPerPixel="3" '
+        'ContrastMethod="Brightfield"/>'
+    )
+    pixels = np.random.default_rng(5).integers(1, 250, (96, 128, 3), dtype=np.uint8)
+    document = xml(c=3, channels=channel)
+    tifffile.imwrite(
+        tmp_path / "a.tif", pixels, photometric="rgb", description=document,
+        metadata=None,
+    )  # fmt: skip
+    frame, planes = read_all(DRIVER, tmp_path / "a.tif")
+
+    assert [c.name for c in frame.channels] == [
+        "Survey red", "Survey green", "Survey blue",
+    ]  # fmt: skip
+    assert {c.kind for c in frame.channels} == {ChannelKind.TRANSMITTED}
+    np.testing.assert_array_equal(planes[2], pixels[..., 2])
+
+
 def test_entity_bomb_is_refused(tmp_path: Path) -> None:
     """Document types have no business in an image."""
     bomb = b'<?xml version="1.0"?><!DOCTYPE OME [<!ENTITY a "aaaa">]><OME>&a;</OME>'
@@ -215,6 +288,8 @@ def test_codec_outside_the_list_is_refused_by_name(tmp_path: Path) -> None:
         (ChannelClues(name="Reflection", contrast="Fluorescence"), "reflected"),
         (ChannelClues(fluor="DAPI"), "fluorescence"),
         (ChannelClues(excitation_nm=405, emission_nm=450), "fluorescence"),
+        (ChannelClues(emission_nm=461), "fluorescence"),
+        (ChannelClues(name="Reflection", emission_nm=488), "reflected"),
         (ChannelClues(detector="T-PMT1"), "transmitted"),
         (ChannelClues(contrast="DIC"), "transmitted"),
         (ChannelClues(name="channel 3"), "unknown"),

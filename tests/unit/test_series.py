@@ -21,6 +21,7 @@ from clemd.model import (
     Verdict,
 )
 from clemd.series import energies_ev, shown_band, write_aligned
+from clemd.sides import Loaded
 from clemd.spectra import spectrum_at
 
 VOLTS = (18.0, 13.5, 9.0, 4.5, 0.0)
@@ -82,6 +83,15 @@ def test_band_of_all_electrons_is_shown() -> None:
     assert shown_band(frame()) == 4
     assert shown_band(frame(volts=VOLTS[::-1])) == 0
     assert shown_band(frame(spectral_unit="")) == 0
+
+
+def test_a_blank_page_is_not_what_is_shown() -> None:
+    """The last page was never written: the one before it shows the specimen."""
+    pages = planes()
+    pages[4][:] = 0
+
+    assert Loaded(frame=frame(), planes=tuple(pages)).shown == 3
+    assert Loaded(frame=frame(), planes=tuple(planes())).shown == 4
 
 
 def test_spectrum_is_the_slope_of_what_passes() -> None:

@@ -37,3 +37,5 @@ class PreparedImage:
     axis: tuple[float, ...] = ()
     """Of a spectral image: one value per layer, ascending or descending (eV, 1/cm);
     empty for all others."""
+    warnings: tuple[str, ...] = ()
+    """What was left out of it, in words."""

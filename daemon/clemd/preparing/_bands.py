@@ -26,6 +26,8 @@ COARSEST_MAP = 4 * _MAP.least
 """Points a side that binning leaves a map: every one of its few counts."""
 LEAST_CONTENT = 0.25
 """Share of a map's points that must have a spectrum."""
+LEAST_KNOWN = 0.5
+"""Share of the points of the usual band that a band must have, to take part."""
 LEVELS = 8
 """Bands of a series, evenly spaced, that show what is specimen."""
 
@@ -44,13 +46,18 @@ def prepare_cube(
 
     `planes` are (height, width) arrays of any real type, one for each value of
     `axis`. `reduction` is how many stored px make one working px; None or less than
-    two leaves them as they are. A point counts where all bands are numbers.
+    two leaves them as they are. A band that is a number at few points is left out, with
+    a warning; a point counts where all the others are numbers.
 
     Raises:
         RegistrationRefusedError: too small, constant, empty, or not numbers.
     """
     shape = check_planes(planes, _MAP)
     bands, bin_px = _binned(planes, min(shape) // COARSEST_MAP, reduction)
+    usable = _usable(bands)
+    if len(axis) == len(bands):
+        axis = [value for value, kept in zip(axis, usable, strict=True) if kept]
+    bands = bands[usable] if not usable.all() else bands
     mask = _known(bands)
     if mask.mean() < LEAST_CONTENT:
         raise RegistrationRefusedError(
@@ -71,6 +78,7 @@ def prepare_cube(
         label=label,
         content_key=content_key,
         axis=tuple(float(value) for value in axis),
+        warnings=_left_out(usable),
     )
 
 
@@ -85,13 +93,15 @@ def prepare_series(
     """An energy series: the bands as float32 layers with their axis.
 
     `planes` are (height, width) arrays of one real type; `axis` has one value for
-    each. `reduction` is how many stored px make one working px (None = 1).
+    each. `reduction` is how many stored px make one working px (None = 1). A band that
+    is a number at few px is kept as an empty one, so that the energies stay in step.
 
     Raises:
         RegistrationRefusedError: no bands, unlike bands, or too small ones.
     """
     shape = check_planes(planes, _SERIES)
     bands, bin_px = _binned(planes, min(shape) // _SERIES.least, reduction)
+    bands[~_usable(bands)] = 0.0
     known = _known(bands)
     if not known.all():
         # a level of its own in every band: no edge where nothing is known
@@ -129,6 +139,31 @@ def _block_means(plane: NDArray[Any], bin_px: int) -> FloatImage:
         return part
     small = cv2.resize(part, (columns, rows), interpolation=cv2.INTER_AREA)
     return np.asarray(small, np.float32)
+
+
+def _usable(bands: NDArray[np.float32]) -> BoolImage:
+    """Which bands are numbers nearly wherever the others are: (bands,)."""
+    share = np.array([_share_known(band) for band in bands])
+    return np.asarray(share >= LEAST_KNOWN * np.median(share))
+
+
+def _share_known(band: FloatImage) -> float:
+    # a sum tells at a fraction of the cost whether anything is missing
+    if np.isfinite(band.sum(dtype=np.float64)):
+        return 1.0
+    return float(np.isfinite(band).mean())
+
+
+def _left_out(usable: BoolImage) -> tuple[str, ...]:
+    """Which bands are left out, numbered from one."""
+    numbers = [str(at + 1) for at in np.flatnonzero(~usable)]
+    if not numbers:
+        return ()
+    many = len(numbers) > 1
+    return (
+        f"band{'s' if many else ''} {', '.join(numbers)} of the map "
+        f"{'are' if many else 'is'} not a number at most points: left out",
+    )
 
 
 def _known(bands: NDArray[np.float32]) -> BoolImage:

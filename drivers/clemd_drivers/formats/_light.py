@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from clemd.model import Channel, ChannelKind, Modality
-from clemd_drivers.formats.ome_tiff._kind import ChannelClues, decide
+from clemd_drivers.formats._kind import ChannelClues, decide
 
 _CONFOCAL = {
     "LaserScanningConfocalMicroscopy", "SpinningDiskConfocal", "SlitScanConfocal",

@@ -7,7 +7,7 @@ import pytest
 
 from clemd.errors import RegistrationRefusedError
 from clemd.geometry import apply
-from clemd.preparing import prepare_cube
+from clemd.preparing import prepare_cube, prepare_series
 
 BANDS = [np.random.default_rng(k).normal(100, 5, (40, 60)) for k in range(5)]
 AXIS = [500.0, 510.0, 525.0, 540.0, 560.0]
@@ -42,6 +42,44 @@ def test_a_point_without_a_whole_spectrum_does_not_count() -> None:
     assert not made.mask[:10].any()
     assert made.mask[10:].all()
     assert all(np.isfinite(layer).all() for layer in made.layers)
+
+
+def test_a_band_that_is_hardly_anywhere_a_number_is_left_out_with_a_warning() -> None:
+    """A dead pixel of the detector costs its band, not the map."""
+    holed = [band.copy() for band in BANDS]
+    holed[3][:] = np.nan
+    holed[3][0, :5] = 1.0
+    holed[1][:10] = np.nan
+    made = prepare_cube(holed, AXIS)
+
+    assert made.axis == (500.0, 510.0, 525.0, 560.0)
+    assert len(made.layers) == 4
+    assert made.warnings == (
+        "band 4 of the map is not a number at most points: left out",
+    )
+    assert made.mask.mean() == pytest.approx(0.75)
+
+
+def test_a_map_measured_by_a_third_keeps_all_its_bands() -> None:
+    """All bands end at the same point: that is no dead band."""
+    partly = [band.copy() for band in BANDS]
+    for band in partly:
+        band[14:] = np.nan
+    made = prepare_cube(partly, AXIS)
+
+    assert len(made.layers) == 5
+    assert made.warnings == ()
+
+
+def test_an_unknown_page_of_a_series_does_not_hide_the_others() -> None:
+    """The bands stay in step with their energies; the empty one is seen later."""
+    pages = [band.copy() for band in BANDS]
+    pages[2][:] = np.nan
+    made = prepare_series(pages, AXIS)
+
+    assert made.axis == tuple(AXIS)
+    assert not made.layers[2].any()
+    assert made.mask.mean() > 0.5
 
 
 @pytest.mark.parametrize(

@@ -262,6 +262,29 @@ def test_a_dead_corner_takes_part_in_nothing(raman: VibrationalPair) -> None:
     assert error_of(raman, as_matrix(found.best_guess or [])) < 0.6
 
 
+def test_a_map_measured_by_less_than_half_is_laid_like_its_cut_out(
+    raman: VibrationalPair,
+) -> None:
+    """Points without a spectrum hid the noise, and every cosmic ray stayed."""
+    _, guide, prior = sides_of(raman)
+    struck = raman.cube.copy()
+    rng = np.random.default_rng(0)
+    at = tuple(rng.integers(0, side, 200) for side in struck.shape)
+    struck[at] += 2000 * rng.random(200)
+    holed = struck.copy()
+    holed[:, :, 33:] = np.nan
+    partly = prepare_cube(list(holed), raman.axis)
+    cut = prepare_cube(list(struck[:, :, :33]), raman.axis)
+    found = engine_named("global-gradient").register(
+        partly, guide, prior, EngineContext()
+    )
+
+    rays = [clean(one.layers, one.axis, one.mask).spikes for one in (partly, cut)]
+    assert rays[0] == pytest.approx(rays[1], rel=0.1)
+    assert found.verdict is Verdict.ACCEPTED, found.reasons
+    assert error_of(raman, as_matrix(found.best_guess or [])) < 1.0
+
+
 def test_band_weights_solve_a_known_problem() -> None:
     """Lawson and Hanson by hand: the second band would want a negative weight."""
     columns = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])

@@ -13,6 +13,8 @@ from clemd.errors import RegistrationRefusedError
 from clemd.model import Matrix, PosePrior, PreparedImage, Registration, Verdict
 from clemd.preparing import prepare_series
 from clemd.registration import Engine, EngineContext, engine_named
+from clemd.registration.spatio_spectral import cube_of
+from clemd.registration.spatio_spectral._strays import stray_bands, without_strays
 from clemd.testing import EngineSuite
 from clemd.testing._engine_suite import EM_SHAPE, pair_of
 
@@ -182,3 +184,69 @@ def test_answer_says_what_it_rests_on(both: Both) -> None:
     assert found.evidence["bands_apart_lm_px"] < 0.5
     assert {"em_band_ev", "lm_band_ev", "em_drift_px", "hits"} <= set(found.evidence)
     assert EM_SHAPE == both[0].full_shape
+
+
+@pytest.mark.parametrize("level", [0.0, 170.0])
+@pytest.mark.parametrize("band", [8, 15])
+def test_one_blanked_page_costs_its_band_and_not_the_pair(
+    both: Both, band: int, level: float
+) -> None:
+    """Two steps in every spectrum, and the gate took all materials for others."""
+    em, lm = both
+    layers = list(em.layers)
+    layers[band] = np.full_like(layers[band], level)
+    found = engine_named("spatio-spectral").register(
+        replace(em, layers=tuple(layers)),
+        lm,
+        PosePrior(pixel_size_ratio=2.0),
+        EngineContext(),
+    )
+
+    assert found.verdict is Verdict.ACCEPTED, found.reasons
+    (told,) = found.warnings
+    assert told.startswith(f"band {band + 1} of the EM series does not lie between")
+
+
+def test_stray_bands_are_numbered_as_the_file_has_them(both: Both) -> None:
+    """Of falling energies the first page is the last band."""
+    em, lm = both
+    layers = list(lm.layers)
+    layers[9] = np.zeros_like(layers[9])
+    turned = replace(lm, layers=tuple(layers[::-1]), axis=ENERGIES[::-1])
+    cubes = cube_of(em, "EM"), cube_of(turned, "LM")
+    kept_em, kept_lm, (told,) = without_strays(*cubes)
+
+    assert told.startswith("band 7 of the LM series")
+    assert len(kept_em.bands) == len(kept_lm.bands) == 15
+    assert ENERGIES[9] not in kept_lm.energies_ev
+
+
+def test_no_band_of_a_sound_series_is_stray(both: Both) -> None:
+    """However coarse the steps of energy are."""
+    for image in both:
+        cube = cube_of(image, "a")
+        assert stray_bands(cube.bands, cube.mask) == []
+        assert stray_bands(cube.bands[::2], cube.mask) == []
+
+
+def test_a_broken_off_series_loses_its_empty_end(both: Both) -> None:
+    """Two blank pages at the end vouch for each other, and for nobody else."""
+    cube = cube_of(both[0], "EM")
+    bands = cube.bands.copy()
+    bands[14:] = 0.0
+
+    assert stray_bands(bands, cube.mask) == [14, 15]
+
+
+def test_nothing_found_says_what_was_there(both: Both) -> None:
+    """Features that look alike in other materials: who reads it knows what to check."""
+    em, lm = both
+    last = em.layers[-1]
+    bent = tuple(np.asarray(last * (k + 1) / 16, np.float32) for k in range(16))
+    found = engine_named("spatio-spectral").register(
+        replace(em, layers=bent), lm, PosePrior(pixel_size_ratio=2.0), EngineContext()
+    )
+
+    assert found.verdict is Verdict.REJECTED
+    assert "pairs of features look alike" in found.reasons[0]
+    assert "of them were refused because their spectra differ" in found.reasons[0]

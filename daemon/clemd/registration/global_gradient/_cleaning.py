@@ -50,7 +50,7 @@ def clean(
     """Average to at most `MOST_BANDS`, despike, reduce to what is not noise."""
     stack, places = _averaged(cube, axis)
     middle = np.median(stack[:, mask], axis=1)[:, None, None]
-    bands, spikes = _despiked(np.where(mask, stack, middle))
+    bands, spikes = _despiked(np.where(mask, stack, middle), mask)
     noise = np.maximum(_noise(bands, mask), 1e-12)
     scaled = np.asarray(bands / noise[:, None, None], np.float32)
     components, parts = _components(scaled, mask)
@@ -64,11 +64,16 @@ def clean(
     )
 
 
-def _despiked(cube: Stack) -> tuple[Stack, int]:
+def _despiked(cube: Stack, mask: BoolImage) -> tuple[Stack, int]:
+    """Without cosmic rays, and how many there were.
+
+    What fills the points without a spectrum is constant: it would say that there is no
+    noise, and every point of a partly measured map would pass for a ray.
+    """
     calm = np.stack([cv2.medianBlur(np.ascontiguousarray(b), 3) for b in cube])
     gap = cube - calm
-    level = 1.4826 * np.median(np.abs(gap), axis=(1, 2), keepdims=True)
-    hit = gap > SPIKE * np.maximum(level, 1e-12)
+    level = 1.4826 * np.median(np.abs(gap[:, mask]), axis=1)[:, None, None]
+    hit = (gap > SPIKE * np.maximum(level, 1e-12)) & mask
     hit &= hit.mean(0) <= SPIKE_BANDS
     return np.where(hit, calm, cube), int(hit.sum())
 

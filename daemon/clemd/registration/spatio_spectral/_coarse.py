@@ -61,6 +61,26 @@ class Coarse:
     """LM cube px per px of the grid it was found on."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missed:
+    """No pose, and what there was to find one by, on the grid that had most of it."""
+
+    alike: int
+    """Pairs of features that look alike."""
+    kept: int
+    """Of those, the ones that have the same spectrum as well."""
+
+    def in_words(self) -> str:
+        """One sentence for who has to decide what to do."""
+        pairs = f"{self.alike} pairs of features look alike"
+        if self.alike == self.kept:
+            return f"no pose gathers enough features: {pairs}, none was refused"
+        return (
+            f"no pose gathers enough features: {pairs}, {self.alike - self.kept} of "
+            "them were refused because their spectra differ"
+        )
+
+
 def look(cube: Cube) -> Seen:
     """The steps as printed: smooth everything, choose the band, find its features."""
     smooth = smoothed(cube.bands)
@@ -83,6 +103,13 @@ def paired(
 ) -> Coarse | None:
     """Match and vote; None where no pose gathers enough matches."""
     matches = match(em.features, lm.features, alike=alike, by_tree=by_tree)
+    return voted(em, lm, matches, scale=scale)
+
+
+def voted(
+    em: Seen, lm: Seen, matches: Matches, *, scale: tuple[float, float]
+) -> Coarse | None:
+    """The pose that most of the matches share; None where too few do."""
     found = vote(
         em.features.points[matches.em], lm.features.points[matches.lm], scale=scale
     )
@@ -103,25 +130,27 @@ def paired(
     )
 
 
-def coarse(em: Cube, lm: Cube, prior: PosePrior) -> Coarse | None:
+def coarse(em: Cube, lm: Cube, prior: PosePrior) -> Coarse | Missed:
     """The pose that most matches share, on the coarsest grid that settles it."""
     best: Coarse | None = None
+    missed = Missed(alike=0, kept=0)
     bands: tuple[int, int] | None = None
     for side in EM_SIDES_PX:
         em_scale, lm_scale, allowed = _scales(em, lm, prior, side)
-        seen = [
-            _looked(cube, by, None if bands is None else bands[index])
-            for index, (cube, by) in enumerate(((em, em_scale), (lm, lm_scale)))
-        ]
-        bands = (seen[0].band, seen[1].band)
-        found = paired(*seen, scale=allowed)
+        em_seen = _looked(em, em_scale, None if bands is None else bands[0])
+        lm_seen = _looked(lm, lm_scale, None if bands is None else bands[1])
+        bands = (em_seen.band, lm_seen.band)
+        matches = match(em_seen.features, lm_seen.features)
+        if matches.proposed >= missed.alike:
+            missed = Missed(alike=matches.proposed, kept=len(matches))
+        found = voted(em_seen, lm_seen, matches, scale=allowed)
         if found and (best is None or len(found.vote.inliers) > len(best.vote.inliers)):
             best = found
         if best and len(best.vote.inliers) >= ENOUGH:
             break
         if em_scale == 1.0 and lm_scale == 1.0:
             break
-    return best
+    return best or missed
 
 
 def _scales(

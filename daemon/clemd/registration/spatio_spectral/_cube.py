@@ -43,6 +43,8 @@ class Cube:
     """Px of the series as stored -> px of `bands`."""
     full_shape: tuple[int, int]
     """(height, width) as stored."""
+    rising: bool = True
+    """Has the file them in this order? Else the other way round."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -84,13 +86,15 @@ def cube_of(image: PreparedImage, side: str) -> Cube:
             f"only {100 * image.mask.mean():.0f} % of the {side} series is specimen: "
             "the rest is border, bar or not a number"
         )
-    layers = image.layers if axis[0] < axis[-1] else image.layers[::-1]
+    rising = bool(axis[0] < axis[-1])
+    layers = image.layers if rising else image.layers[::-1]
     return Cube(
         bands=_stacked(layers),
         energies_ev=np.sort(axis),
         mask=image.mask,
         from_full=image.from_full,
         full_shape=image.full_shape,
+        rising=rising,
     )
 
 
@@ -136,7 +140,10 @@ def check_same_axis(em: Cube, lm: Cube) -> None:
 def _stacked(layers: tuple[FloatImage, ...]) -> Bands:
     base = layers[0].base
     if isinstance(base, np.ndarray) and base.shape == (len(layers), *layers[0].shape):
-        same = layers[0].__array_interface__["data"] == base.__array_interface__["data"]
+        same = all(
+            layer.__array_interface__["data"] == band.__array_interface__["data"]
+            for layer, band in zip(layers, base, strict=True)
+        )
         if same and base.dtype == np.float32 and base.flags.c_contiguous:
             return base
     return np.stack(layers).astype(np.float32, copy=False)

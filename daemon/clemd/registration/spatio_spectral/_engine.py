@@ -27,10 +27,11 @@ from clemd.registration._images import Images
 from clemd.registration._judging import Rivals, judged, nowhere, registration_of
 from clemd.registration._limits import keeping_limits
 
-from ._coarse import Coarse, coarse
+from ._coarse import Coarse, Missed, coarse
 from ._cube import Cube, check_same_axis, chosen_grey, cube_of
 from ._drift import drift_of
 from ._refining import Refined, refine
+from ._strays import without_strays
 
 HALVES_LM_PX = 0.5
 """Odd and even bands that put the corners further apart than this do not agree."""
@@ -76,14 +77,14 @@ class Laid:
 
 def lay(
     em: Cube, lm: Cube, prior: PosePrior, context: EngineContext
-) -> tuple[Laid | None, float]:
-    """Find and refine; also the seconds of the search. None where nothing is found."""
+) -> tuple[Laid | Missed, float]:
+    """Find and refine; also the seconds of the search."""
     started = time.perf_counter()
     context.breathe("search")
     found = coarse(em, lm, prior)
     searched = time.perf_counter()
-    if found is None:
-        return None, searched - started
+    if isinstance(found, Missed):
+        return found, searched - started
     context.breathe("refine")
     em_drift = drift_of(em.bands, found.em.band, em.mask)
     lm_drift = drift_of(lm.bands, found.lm.band, lm.mask)
@@ -123,23 +124,21 @@ class SpatioSpectralEngine:
         """
         started = time.perf_counter()
         context = keeping_limits(context)
-        cubes = cube_of(em, "EM"), cube_of(lm, "LM")
-        check_same_axis(*cubes)
+        both = cube_of(em, "EM"), cube_of(lm, "LM")
+        check_same_axis(*both)
         if prior.mirror is True:
             raise RegistrationRefusedError(
                 "spatio-spectral cannot register a mirrored series: flip it first, or "
                 "choose the engine multimodal"
             )
+        em_cube, lm_cube, told = without_strays(*both)
+        cubes = em_cube, lm_cube
         laid, search_s = lay(*cubes, prior, context)
-        if laid is None:
+        if isinstance(laid, Missed):
             total = time.perf_counter() - started
-            return nowhere(
-                self,
-                context,
-                Timing(search=search_s, total=total),
-                "no pose gathers enough features that look alike and have the same "
-                "spectrum",
-            )
+            spent = Timing(search=search_s, total=total)
+            answer = nowhere(self, context, spent, laid.in_words())
+            return replace(answer, warnings=(*answer.warnings, *told))
         images = Images(
             _structure(em, cubes[0], laid.coarse.em.band),
             _structure(lm, cubes[1], laid.coarse.lm.band),
@@ -159,7 +158,11 @@ class SpatioSpectralEngine:
         answer = registration_of(seen, images, self, context, spent)
         answer = _with_own_evidence(answer, laid, cubes)
         total = time.perf_counter() - started
-        return replace(answer, seconds=replace(answer.seconds, total=total))
+        return replace(
+            answer,
+            seconds=replace(answer.seconds, total=total),
+            warnings=(*answer.warnings, *told),
+        )
 
 
 def _structure(image: PreparedImage, cube: Cube, band: int) -> PreparedImage:

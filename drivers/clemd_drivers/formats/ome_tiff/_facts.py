@@ -13,10 +13,9 @@ from datetime import datetime
 from xml.etree.ElementTree import Element
 
 from clemd.model import PixelSize, StagePose
+from clemd_drivers.formats._kind import ChannelClues
 from clemd_drivers.formats._values import clean, number, positive, um_per
 from clemd_drivers.formats._xml import children, text_at
-
-from ._kind import ChannelClues
 
 _HINTS = {
     "sample": {"sample", "sampleid", "samplename", "specimen"},

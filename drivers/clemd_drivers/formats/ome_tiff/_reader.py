@@ -17,12 +17,12 @@ from clemd.model import Channel, ChannelKind, Frame, Modality
 from clemd_drivers.formats._choosing import PlaneKey, choose
 from clemd_drivers.formats._guard import guarded
 from clemd_drivers.formats._ifd import directories
+from clemd_drivers.formats._light import ChannelClues, channel_of
 from clemd_drivers.formats._tiff import Page, TiffPixels, first_directory
 from clemd_drivers.formats._values import clean, cleaned
 from clemd_drivers.formats._xml import BrokenXmlError, parse
 
 from . import _facts
-from ._kind import ChannelClues, decide
 from ._planes import plane_map
 
 _DESCRIPTION = 270
@@ -31,6 +31,7 @@ _CONFOCAL = {
     "MultiPhotonMicroscopy", "SweptFieldConfocal", "SecondHarmonicGenerationImaging",
     "FluorescenceLifetime", "STED",
 }  # fmt: skip
+_COLOURS = ("red", "green", "blue")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class _Source:
 
     pages: tuple[Page, ...]
     keys: tuple[PlaneKey, ...]
+    channel: int
+    """Which channel of the metadata it is; other files may hold those before it."""
     sample: int = 0
 
 
@@ -161,7 +164,7 @@ class OmeTiffDriver:
         if found and stated != (first.height, first.width):
             warnings.append(f"the metadata say {stated}, the image is not of that size")
         size, size_doubts = _facts.pixel_size(described)
-        channels = tuple(_channel(clues, k) for k in range(len(sources)))
+        channels = _channels(clues, sources)
         hints = _facts.hints(root)
         frame = Frame(
             path="",
@@ -201,7 +204,10 @@ def _parse(source: SourceFile, text: bytes) -> tuple[Element, list[str]]:
         companion = source.sibling(name)
         if companion is None:
             return root, [f"metadata file {clean(name)!r} is not beside the image"]
-        return parse(companion), []
+        described = parse(companion)
+        # Blocks name the files of pixels: this one's name is its own, not the text's.
+        described.set("UUID", root.get("UUID") or "")
+        return described, []
     except BrokenXmlError as broken:
         return Element("OME"), [
             f"the OME metadata cannot be parsed: {clean(str(broken))}"
@@ -240,7 +246,12 @@ def _sources(
         if any((p.height, p.width, p.dtype) != shape for p in pages):
             raise RefusedFileError("channels differ in size: export them as one series")
         places = tuple(PlaneKey(t=t, z=z) for _, z, t in keys)
-        found += [_Source(pages, places, sample) for sample in range(samples)]
+        # Colours of one page are channels of their own in some files, not in others.
+        own = samples if n_channels >= planes_c * samples else 1
+        found += [
+            _Source(pages, places, c * own + (sample if own > 1 else 0), sample)
+            for sample in range(samples)
+        ]
     if not found:
         raise RefusedFileError(
             "the pixels lie in other files: export the image as a single OME-TIFF"
@@ -253,19 +264,17 @@ def _sources(
     return tuple(found), said
 
 
-def _channel(clues: list[ChannelClues], index: int) -> Channel:
-    if index >= len(clues):
-        name = f"channel {index}"
-        return Channel(name=name, kind_reason="nothing is said about it")
-    said = clues[index]
-    kind, reason = decide(said)
-    return Channel(
-        name=said.name,
-        kind=kind,
-        kind_reason=reason,
-        excitation_nm=said.excitation_nm,
-        emission_nm=said.emission_nm,
-    )
+def _channels(
+    clues: list[ChannelClues], sources: tuple[_Source, ...]
+) -> tuple[Channel, ...]:
+    found = []
+    for source in sources:
+        said = clues[source.channel] if source.channel < len(clues) else ChannelClues()
+        channel = channel_of(said, source.channel)
+        if sum(other.channel == source.channel for other in sources) > 1:
+            channel = replace(channel, name=f"{channel.name} {_COLOURS[source.sample]}")
+        found.append(channel)
+    return tuple(found)
 
 
 def _modality(

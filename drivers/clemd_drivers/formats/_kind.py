@@ -93,12 +93,16 @@ def _scores(clues: ChannelClues) -> list[tuple[int, str]]:
         found.append((2, "no contrast method, emission or dye"))
     if shift is not None and abs(shift) < 10:
         found.append((3, "emission equals excitation"))
+    emits_only = clues.emission_nm and not clues.excitation_nm
     labelled = [
         text
         for text, true in (
             ("contrast is Fluorescence", clues.contrast == "Fluorescence"),
             (f"dye {clues.fluor!r}", dyed),
             ("emission is longer than excitation", shift is not None and shift >= 15),
+            # Reflected light is set by its source: who names only what comes out
+            # names a dye's light.
+            ("an emission and no excitation", bool(emits_only)),
         )
         if true
     ]
