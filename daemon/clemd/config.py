@@ -75,7 +75,13 @@ class RootSettings(_Settings):
         "~*",
     )
     """File-name patterns that are never looked at (temporary names)."""
-    sidecars: tuple[str, ...] = ("*.txt", "*.hdr", "*.mdoc", "*.emi")
+    sidecars: tuple[str, ...] = (
+        "*.txt",
+        "*.hdr",
+        "*.mdoc",
+        "*.emi",
+        "*.companion.ome",
+    )
     """Texts that some microscopes write beside an image: one unit with it."""
     incomplete_s: Seconds = 180.0
     """A file whose structure is incomplete is refused after this time unchanged, and
