@@ -95,6 +95,15 @@ class RootSettings(_Settings):
             raise ValueError(f"path must be absolute, got {str(self.path)!r}")
         return self
 
+    @model_validator(mode="after")
+    def _promises_what_can_be_heard(self) -> RootSettings:
+        if self.kind is RootKind.SHARE and self.ready is Ready.CLOSE:
+            raise ValueError(
+                'ready = "close" holds on local disks only, and kind = "share": nobody '
+                'hears another host close a file; say "settle", or "rename" if it does'
+            )
+        return self
+
 
 class NameRule(_Settings):
     """Two patterns whose common fields are equal where two files belong together."""
