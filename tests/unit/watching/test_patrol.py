@@ -25,7 +25,7 @@ from clemd.watching._ledger import Ledger
 from clemd.watching._look import Look
 from clemd.watching._patrol import Patrol
 from clemd.watching._root import LocalRoot, MountGuard, RootAccess
-from clemd.watching._scan import Entry, RootAwayError, RootIdentity
+from clemd.watching._scan import DEPTH_LIMIT, Entry, RootAwayError, RootIdentity
 from clemd.watching._settling import Hint, Patience, Settling
 
 E = TypeVar("E")
@@ -566,3 +566,23 @@ def test_closes_of_a_version_that_settles_are_no_news(root: Path) -> None:
     rounds.go_on(9)
 
     assert [type(e) for e in rounds.told] == [Noticed, Settled]
+
+
+@pytest.mark.parametrize("extra", [1, 5])
+def test_what_lies_too_deep_is_left_alone_whoever_names_it(
+    rounds: Rounds, root: Path, extra: int
+) -> None:
+    """The kernel's word on a file or a new folder leads no deeper than the scan."""
+    deep = root.joinpath(*["d"] * (DEPTH_LIMIT + extra))
+    deep.mkdir(parents=True)
+    (deep / "a.tif").write_bytes(b"x")
+    (deep.parents[extra - 1] / "b.tif").write_bytes(b"x")
+    folder = os.fsencode(deep.relative_to(root))
+    rounds.hint({folder: Hint.FOLDER, folder + b"/a.tif": Hint.CREATED | Hint.CLOSED})
+    rounds.scan()
+    rounds.hint({folder + b"/a.tif": Hint.CLOSED})
+    rounds.go_on(5)
+    rounds.scan()
+
+    assert rounds.told.names(Odd) == [b"/".join([b"d"] * (DEPTH_LIMIT + 1))]
+    assert rounds.settled() == [b"/".join([b"d"] * DEPTH_LIMIT) + b"/b.tif"]
