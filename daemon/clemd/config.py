@@ -75,7 +75,13 @@ class RootSettings(_Settings):
         "~*",
     )
     """File-name patterns that are never looked at (temporary names)."""
-    sidecars: tuple[str, ...] = ("*.txt", "*.hdr", "*.mdoc", "*.emi")
+    sidecars: tuple[str, ...] = (
+        "*.txt",
+        "*.hdr",
+        "*.mdoc",
+        "*.emi",
+        "*.companion.ome",
+    )
     """Texts that some microscopes write beside an image: one unit with it."""
     incomplete_s: Seconds = 180.0
     """A file whose structure is incomplete is refused after this time unchanged, and
@@ -87,6 +93,15 @@ class RootSettings(_Settings):
     def _absolute(self) -> RootSettings:
         if not self.path.is_absolute():
             raise ValueError(f"path must be absolute, got {str(self.path)!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _promises_what_can_be_heard(self) -> RootSettings:
+        if self.kind is RootKind.SHARE and self.ready is Ready.CLOSE:
+            raise ValueError(
+                'ready = "close" holds on local disks only, and kind = "share": nobody '
+                'hears another host close a file; say "settle", or "rename" if it does'
+            )
         return self
 
 

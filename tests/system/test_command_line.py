@@ -86,7 +86,25 @@ def test_frame_is_one_json_object(clemd: Any, session_files: Path) -> None:
         assert facts["stage"].keys() >= {"x_um", "y_um", "rotation_deg", "tilt_deg"}
         assert facts["info_bar_rows"] > 0
         keys = {"shape", "dtype", "acquired_at", "instrument", "warnings"}
-        assert facts.keys() >= keys
+        assert facts.keys() >= keys | {"sample", "session", "ids"}
+        assert facts["channels"][0]["kind_reason"]
+        assert facts["pixel_size"]["source"]
+        assert 0 < facts["pixel_size"]["relative_sigma"] < 1
+        assert facts["stage"]["scan_rotation_deg"] == 0
+
+
+def test_frame_in_words_says_where_its_facts_are_from(
+    clemd: Any, session_files: Path
+) -> None:
+    """A wrong pixel size is found by its source, a wrong channel by its reason."""
+    (lm,) = (session_files / "lm").glob("*.tif")
+    lines = clemd("inspect", lm).stdout.splitlines()
+    said = {line[2:13].strip(): line[14:] for line in lines[1:] if line[2] != " "}
+
+    assert "%, from OME PhysicalSizeX" in said["pixel size"]
+    assert said["channels"].startswith("Reflection (reflected)")
+    assert "named 'Reflection'" in said["channels"]
+    assert {"ids", "session", "stage"} <= said.keys()
 
 
 @pytest.mark.parametrize("command", ["inspect", "register"])

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 
 from clemd.store import FrameRow
 from clemd_drivers.simulated._field import Field
@@ -174,3 +175,58 @@ def test_image_does_not_wait_where_no_image_ever_had_a_text(
     row = service.wait_for_file("plain.tif", "read", limit_s=20)
 
     assert row.revision == 1
+
+
+OME = 'xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"'
+
+
+def plane_alone(folder: Path, name: str, companion: str) -> None:
+    """An OME-TIFF that says nothing but where its metadata are."""
+    xml = (
+        f'<?xml version="1.0"?><OME {OME} UUID="urn:uuid:0">'
+        f'<BinaryOnly MetadataFile="{companion}" UUID="urn:uuid:1"/></OME>'
+    )
+    pixels = np.random.default_rng(7).integers(0, 256, (96, 128), np.uint8)
+    part = folder / f"{name}.part"
+    tifffile.imwrite(part, pixels, description=xml, metadata=None)
+    part.rename(folder / name)
+
+
+def companion_of(name: str, um: float) -> bytes:
+    """The metadata of one plane."""
+    return (
+        f'<?xml version="1.0"?><OME {OME}><Image ID="Image:0" Name="i">'
+        '<Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint8" SizeX="128" '
+        f'SizeY="96" SizeZ="1" SizeC="1" SizeT="1" PhysicalSizeX="{um}" '
+        f'PhysicalSizeY="{um}"><Channel ID="Channel:0" SamplesPerPixel="1"/>'
+        f'<TiffData IFD="0" PlaneCount="1"><UUID FileName="{name}">urn:uuid:2</UUID>'
+        "</TiffData></Pixels></Image></OME>"
+    ).encode()
+
+
+@pytest.mark.parametrize("wait_s", [40, 0])
+def test_companion_that_comes_after_its_image_is_used(
+    daemon: Callable[..., Any], wait_s: int
+) -> None:
+    """The image names it, so it waits; taken without it, it is read again."""
+    service = daemon(root=f"sidecar_wait_s = {wait_s}")
+    service.start()
+    (service.lm / "day").mkdir()
+    plane_alone(service.lm / "day", "p0.ome.tif", "s.companion.ome")
+    service.wait_for_file("day/p0.ome.tif", "read", "waiting", root="lm")
+    put(service.lm / "day", "s.companion.ome", companion_of("p0.ome.tif", 0.25))
+
+    def is_whole() -> FrameRow | None:
+        image = service.file("day/p0.ome.tif", "lm")
+        for row in service.ask(lambda r: r.frames(file_id=image.id)):
+            if row.frame.pixel_size is not None:
+                return row
+        return None
+
+    found = service.wait_until(is_whole, "a pixel size", 30)
+    text = service.file("day/s.companion.ome", "lm")
+
+    assert found.frame.pixel_size.x_um == 0.25
+    assert found.revision == (1 if wait_s else 2)
+    assert "metadata_file" not in found.frame.extra
+    assert (text.state, text.reason) == ("beside", "")

@@ -28,16 +28,7 @@ async def read_images(
     Raises:
         ClemdError: the file as a whole cannot be read, or not yet.
     """
-    reading = house.profile.reading
-    request = ReadRequest(
-        path=os.fsdecode(os.fsencode(root.path) + b"/" + row.relative),
-        root=str(root.path),
-        cache=str(house.cache),
-        accept_zero_tail=patient,
-        timezone=house.profile.timezone,
-        every_position=reading.scenes == "all",
-        stack=reading.stack,
-    )
+    request = _request(house, row, root, patient=patient)
     first = await house.reader.read(request)
     results = [first]
     for position in range(1, min(first.positions, MOST_POSITIONS)):
@@ -55,3 +46,28 @@ async def read_images(
         else:
             results.append(one)
     return results
+
+
+async def read_first(house: House, row: FileRow, root: RootSettings) -> ReadResult:
+    """What stands for a file and its hash, without leaving its pixels anywhere.
+
+    Raises:
+        ClemdError: the file cannot be read, or not yet.
+    """
+    request = _request(house, row, root, patient=True)
+    return await house.reader.read(replace(request, cache=None, want_pixels=False))
+
+
+def _request(
+    house: House, row: FileRow, root: RootSettings, *, patient: bool
+) -> ReadRequest:
+    reading = house.profile.reading
+    return ReadRequest(
+        path=os.fsdecode(os.fsencode(root.path) + b"/" + row.relative),
+        root=str(root.path),
+        cache=str(house.cache),
+        accept_zero_tail=patient,
+        timezone=house.profile.timezone,
+        every_position=reading.scenes == "all",
+        stack=reading.stack,
+    )

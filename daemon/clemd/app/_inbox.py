@@ -11,6 +11,7 @@ from clemd.messages import FileMessage
 from clemd.model import display_name
 from clemd.store import FileRow, StoreDamagedError
 from clemd.watching import (
+    ClosedAgain,
     Event,
     FolderWatch,
     KnownFile,
@@ -141,6 +142,8 @@ class Inbox:
                     self._announce(row, "read")
                 else:
                     self._queue(row)
+            case ClosedAgain():
+                self._doubt(self._row(event.root, event.relative, event.look))
             case Odd():
                 look = Look(0, 0, 0, is_regular=False)
                 row = self._row(event.root, event.relative, look)
@@ -181,6 +184,37 @@ class Inbox:
         self._house.store.set_file_state(row.id, "reading")
         self._announce(row, "reading")
 
+    def _doubt(self, row: FileRow) -> None:
+        """Somebody closed what was handed on, looking as before: is it the same?"""
+        root = self._roots[row.root]
+        if row.state == "waiting":
+            self._queue(row)
+        elif row.state == BESIDE:
+            for image in images_of(self._house.store, root, row.relative):
+                self._queue_again(image)
+        elif not _has_controls(row.relative):
+            self._queue_again(row)
+
+    def _queue_again(self, row: FileRow) -> None:
+        """Have a version read once more and compared; new images go first."""
+        queue = self._house.queue
+        for turn in (1, 2):
+            job_id = queue.enqueue(
+                READ,
+                f"again:{row.id}:{row.revision}:{turn}",
+                {"file_id": row.id, "revision": row.revision, "again": True},
+                priority=10,
+            )
+            job = queue.job(job_id)
+            if job is None or job.state != "leased":
+                # one that is being served may have seen the file before the last word
+                queue.retry(job_id)
+                return
+
+    def read_anew(self, row: FileRow) -> None:
+        """Its content, or that of the text beside it, is another: its next revision."""
+        self._queue(self._house.store.revise_file(row.id))
+
     def _take_beside(self, row: FileRow) -> None:
         """A text is complete: its image is read with it, again if need be."""
         store = self._house.store
@@ -190,11 +224,11 @@ class Inbox:
             if image.state == "waiting":
                 self._queue(image)
             elif image.state == "refused":
-                self._queue(store.revise_file(image.id))
+                self.read_anew(image)
             elif image.state == "read":
                 frames = store.frames(file_id=image.id, limit=1)
                 if frames and not was_read_with(frames[0].frame, row):
-                    self._queue(store.revise_file(image.id))
+                    self.read_anew(image)
 
     def _lose(self, event: Vanished) -> None:
         row = self._house.store.find_file(event.root, event.relative)

@@ -16,7 +16,7 @@ from clemd.errors import (
 )
 from clemd.jobs import Lease
 from clemd.messages import FrameMessage
-from clemd.model import Frame, Modality, Side, display_name
+from clemd.model import Frame, Side, display_name
 from clemd.reading import ReadResult, to_contract
 from clemd.store import FileRow, StoreDamagedError
 
@@ -26,7 +26,9 @@ from ._inbox import Inbox
 from ._kinds import READ
 from ._lasting import in_words, say_once
 from ._matching import Matching
+from ._reading_again import KNOWN, has_other_content
 from ._sidecars import Texts
+from ._sides import sided
 
 CHANGED_WAIT_S = 0.5
 NO_READER_WAIT_S = 5.0
@@ -81,7 +83,7 @@ class Intake:
             say_once(f"intake, {row.root}/{display_name(row.relative)}", failed)
         with suppress(LeaseLostError), house.store.transaction():
             state = house.queue.fail(lease, reason, retry_after_s=CHANGED_WAIT_S)
-            if state == "poisoned":
+            if state == "poisoned" and not lease.payload.get("again"):
                 self._inbox.refuse(
                     row, f"{reason}; `clemd retry {lease.job_id}` reads it again"
                 )
@@ -93,6 +95,9 @@ class Intake:
         root = self._roots.get(row.root)
         if row.revision != lease.payload["revision"] or root is None:
             house.queue.finish(lease)
+            return
+        if lease.payload.get("again"):
+            await self._compare(lease, row, root)
             return
         waited_s = self._waited_s(row)
         patient = waited_s >= root.incomplete_s
@@ -122,6 +127,25 @@ class Intake:
                 self._wait(lease, row, NO_SIDECAR, left_s)
             else:
                 self._keep(lease, row, root, results)
+
+    async def _compare(self, lease: Lease, row: FileRow, root: RootSettings) -> None:
+        """A writer has closed a version that was read: say something if it is new."""
+        house = self._house
+        try:
+            is_other = row.state in KNOWN and await has_other_content(house, row, root)
+        except ChangedFileError as changed:
+            house.queue.defer(lease, str(changed), delay_s=CHANGED_WAIT_S)
+            return
+        except TransientError as later:
+            house.queue.defer(lease, str(later), delay_s=NO_READER_WAIT_S)
+            return
+        if is_other and not self._drop_if_gone(lease, row):
+            with house.store.transaction():
+                self._inbox.read_anew(row)
+                house.queue.finish(lease)
+            house.committed()
+        elif not is_other:
+            house.queue.finish(lease)
 
     def _drop_if_gone(self, lease: Lease, row: FileRow) -> bool:
         """The file vanished or was overwritten meanwhile: what was read says nothing.
@@ -173,8 +197,8 @@ class Intake:
         self._incomplete_since.pop((row.id, row.revision), None)
         if self._drop_if_gone(lease, row):
             return
-        sided = _sided(root, [result.frame for result in results])
-        if all(side is None for side, _ in sided):
+        images = sided(root, [result.frame for result in results])
+        if all(side is None for side, _ in images):
             self._refuse(
                 lease,
                 row,
@@ -184,10 +208,10 @@ class Intake:
             return
         with house.store.transaction():
             house.store.set_file_state(
-                row.id, "read", content_sha256=sided[0][1].content_sha256
+                row.id, "read", content_sha256=images[0][1].content_sha256
             )
             self._inbox.announce(row, "read")
-            for side, frame in sided:
+            for side, frame in images:
                 if side is not None:
                     self._add(row, frame, side)
             house.queue.finish(lease)
@@ -198,8 +222,8 @@ class Intake:
             root=row.root,
             file=display_name(row.relative),
             images=len(results),
-            driver=sided[0][1].driver,
-            shape=sided[0][1].shape,
+            driver=images[0][1].driver,
+            shape=images[0][1].shape,
             seconds=round(sum(result.seconds for result in results), 3),
         )
 
@@ -226,21 +250,3 @@ class Intake:
             session=session,
         )
         self._matching.came(frame_id)
-
-
-def _sided(root: RootSettings, frames: list[Frame]) -> list[tuple[Side | None, Frame]]:
-    """Each image of one file with its side.
-
-    The folder decides. Only a file that holds images of several instruments (a
-    spectral map, and the camera image that it was planned on) knows better.
-    """
-    if len({frame.modality for frame in frames}) == 1:
-        return [(root.side or frame.side, frame) for frame in frames]
-    return [
-        (
-            frame.side
-            or (Side.EM if frame.modality is Modality.HYPERSPECTRAL else root.side),
-            frame,
-        )
-        for frame in frames
-    ]

@@ -12,6 +12,11 @@ from clemd.store import FileRow, Store
 
 BESIDE = "beside"
 """State of a text in the inventory."""
+COMPANION = b".companion.ome"
+"""So end the texts that images name, and not the other way round."""
+NAMED = "metadata_file"
+"""In `Frame.extra`: the text that an image names and that was not there."""
+_OME_TIFF = (b".ome.tif", b".ome.tiff", b".ome.tf2", b".ome.tf8", b".ome.btf")
 
 
 def is_sidecar(root: RootSettings, relative: bytes) -> bool:
@@ -21,12 +26,14 @@ def is_sidecar(root: RootSettings, relative: bytes) -> bool:
 
 
 def images_of(store: Store, root: RootSettings, sidecar: bytes) -> list[FileRow]:
-    """The images on record that a text is named after.
+    """The images on record that a text is named after, or that name it.
 
     `a.txt` and `a-tif.hdr` belong to `a.tif`, `a.mrc.mdoc` to `a.mrc`, `a.emi` to
-    `a_1.ser`.
+    `a_1.ser`; `a.companion.ome` to the OME-TIFF files that say so.
     """
     folder, slash, name = sidecar.rpartition(b"/")
+    if name.lower().endswith(COMPANION):
+        return _naming(store, root, folder + slash, name)
     stem, ending = os.path.splitext(name)  # noqa: PTH122 - bytes
     found = []
     for row in store.files_named_like(root.name, folder + slash + _shortest(stem)):
@@ -39,6 +46,24 @@ def images_of(store: Store, root: RootSettings, sidecar: bytes) -> list[FileRow]
         if stem in named or (is_series and own.rpartition(b"_")[0] == stem):
             found.append(row)
     return found
+
+
+def _naming(
+    store: Store, root: RootSettings, folder: bytes, name: bytes
+) -> list[FileRow]:
+    """Images in `folder` (with its slash) that name a text, or may.
+
+    What was refused or waits has left no word of what it names: it is tried.
+    """
+    unread = (
+        row
+        for state in ("waiting", "refused")
+        for row in store.files_in_state(state, root=root.name)
+        if row.relative.rpartition(b"/")[0] == folder.rstrip(b"/")
+        and row.relative.lower().endswith(_OME_TIFF)
+    )
+    read = store.files_naming(root.name, folder, display_name(name), key=NAMED)
+    return [*read, *unread]
 
 
 def _shortest(stem: bytes) -> bytes:
@@ -84,6 +109,8 @@ class Texts:
         if frame.beside:
             self._folders.add(folder)
             waits = still_arriving(self._store, root, row, frame)
+        elif NAMED in frame.extra:
+            waits = is_sidecar(root, os.fsencode(frame.extra[NAMED]))
         else:
             asked = "sidecar_wait_s" in root.model_fields_set
             wanted = asked or folder in self._folders

@@ -313,7 +313,9 @@ def advise(
 
 @app.command()
 def show(
-    record: Annotated[str, typer.Argument(help="ID of a result, frame or pair.")],
+    record: Annotated[
+        str, typer.Argument(help="ID of a result, frame or pair, or a file name.")
+    ],
     state: State = None,
     as_json: Json = False,
 ) -> int:

@@ -1,4 +1,4 @@
-"""`clemd show`: everything that is known about one result, frame or pair."""
+"""`clemd show`: everything that is known about one result, frame, pair or file."""
 
 from __future__ import annotations
 
@@ -8,16 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from clemd.errors import UsageError
-from clemd.model import to_dict
+from clemd.model import display_name, to_dict
 from clemd.store import FrameRow, NoSuchRecordError, Reader
 from clemd.supervising import configure_logging
+
+ALL = 1_000_000
 
 
 def show_record(record_id: str, state: Path, *, as_json: bool) -> int:
     """Print one record with its reasons; exit code 0.
 
+    A file name stands for its newest result, else for its frame, else for the file.
+
     Raises:
-        UsageError: no such id.
+        UsageError: no such id, and no file of that name.
         StateFolderError: no state folder there, or of another version.
     """
     configure_logging("ERROR", json=False)
@@ -37,9 +41,63 @@ def _found(reader: Reader, record_id: str) -> dict[str, Any]:
             return look(reader, record_id)
         except NoSuchRecordError:
             continue
-    raise UsageError(
-        "no such result, frame or pair", record_id, "clemd status lists the newest"
-    )
+    named = _named(reader, record_id)
+    if named is None:
+        raise UsageError(
+            "no such result, frame, pair or file",
+            record_id,
+            "clemd status lists the newest with their ids",
+        )
+    return named
+
+
+def _named(reader: Reader, name: str) -> dict[str, Any] | None:
+    """What a file name stands for, of several files the one read last."""
+    frames = [row for row in reader.frames(limit=ALL) if _is_called(row, name)]
+    if not frames:
+        return _unread(reader, name)
+    newest = _newest_result(reader, frames[0])
+    if newest is None:
+        found = _frame(reader, frames[0].id)
+    else:
+        found = _result(reader, newest)
+    others = [{"id": row.id, "file": row.frame.path} for row in frames[1:]]
+    return {**found, "other_frames_of_that_name": others} if others else found
+
+
+def _is_called(row: FrameRow, name: str) -> bool:
+    """By its last parts; of a file with several images each one, or one by its `#`."""
+    path, position = row.frame.path, row.frame.position
+    shown = {path, path if position is None else path.removesuffix(f" #{position + 1}")}
+    return any(one == name or one.endswith(f"/{name}") for one in shown)
+
+
+def _newest_result(reader: Reader, row: FrameRow) -> str | None:
+    em, lm = (row.id, None) if row.side == "em" else (None, row.id)
+    results = [
+        result
+        for pair in reader.pairs(em_frame_id=em, lm_frame_id=lm, limit=ALL)
+        for result in reader.registrations(pair_id=pair.id, limit=1)
+    ]
+    newest = max(results, key=lambda result: result.created_at, default=None)
+    return None if newest is None else newest.id
+
+
+def _unread(reader: Reader, name: str) -> dict[str, Any] | None:
+    """A file that waits or was refused has no frame, but a reason."""
+    for state in ("waiting", "refused", "reading", "noticed"):
+        for row in reader.files_in_state(state):
+            shown = display_name(row.relative)
+            if shown == name or shown.endswith(f"/{name}"):
+                return {
+                    "kind": "file",
+                    "file": shown,
+                    "root": row.root,
+                    "state": row.state,
+                    "reason": row.reason,
+                    "since": row.noticed_at,
+                }
+    return None
 
 
 def _result(reader: Reader, record_id: str) -> dict[str, Any]:

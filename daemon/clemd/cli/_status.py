@@ -221,7 +221,9 @@ def _in_words(found: dict[str, Any]) -> Iterator[str]:
     yield from _list("  waiting   ", found["waiting"], "{file}: {reason}")
     yield from _list("  refused   ", found["refused"], "{file}: {reason}")
     yield f"  frames    {found['frames']['em']} EM, {found['frames']['lm']} LM"
-    yield from _list("  alone     ", found["unpaired"][:LISTED], "{file}: {reason}")
+    yield from _list(
+        "  alone     ", found["unpaired"][:LISTED], "{file}: {reason}, id {frame_id}"
+    )
     if found["pairs"]:
         yield f"  pairs     {_tally(found['pairs'])}"
     yield f"  results   {_tally(found['verdicts'])}"
@@ -249,7 +251,7 @@ def _result_line(result: dict[str, Any]) -> str:
         line += f", ±{um:.3g} µm" if um else f", ±{px:.2f} LM px"
     if result["decided_by"] != "engine":
         line += f", decided by {result['decided_by']}"
-    return f"{line}, {result['seconds']:.1f} s"
+    return f"{line}, {result['seconds']:.1f} s, id {result['registration_id']}"
 
 
 def _heat(thermal: dict[str, Any] | None) -> str:

@@ -4,7 +4,7 @@ The supervisor holds a `ReaderPool`; its child parses, decodes and leaves the pl
 `.npy` files in the cache folder.
 """
 
-from ._contract import to_contract
+from ._contract import to_contract, to_details
 from ._magic import foreign_format
 from ._pool import ReaderPool
 from ._report import sandbox_report
@@ -19,4 +19,5 @@ __all__ = [
     "foreign_format",
     "sandbox_report",
     "to_contract",
+    "to_details",
 ]

@@ -44,3 +44,37 @@ def to_contract(frame: Frame) -> dict[str, Any]:
         "info_bar_rows": frame.info_bar_rows,
         "warnings": list(frame.warnings),
     }
+
+
+def to_details(frame: Frame) -> dict[str, Any]:
+    """The `clemd.frame/1` object with everything a person may want to check by.
+
+    Messages go without: a spectral map has a thousand channels.
+    """
+    size, pose = frame.pixel_size, frame.stage
+    facts = to_contract(frame)
+    return {
+        **facts,
+        "driver_version": frame.driver_version,
+        "channels": [
+            {
+                "name": channel.name,
+                "kind": channel.kind.value,
+                "kind_reason": channel.kind_reason,
+                "excitation_nm": channel.excitation_nm,
+                "emission_nm": channel.emission_nm,
+            }
+            for channel in frame.channels
+        ],
+        "pixel_size": {"source": size.source, "relative_sigma": size.relative_sigma}
+        if size
+        else None,
+        "stage": {**facts["stage"], "scan_rotation_deg": pose.scan_rotation_deg}
+        if pose
+        else None,
+        "sample": frame.sample,
+        "session": frame.session,
+        "ids": frame.ids,
+        "beside": sorted(frame.beside),
+        "extra": frame.extra,
+    }

@@ -9,7 +9,8 @@ from ._queries import Changes, Queries
 from ._rows import FileRow, one_line, row_as, signed, unsigned
 
 
-def _file_row(row: sqlite3.Row) -> FileRow:
+def file_row(row: sqlite3.Row) -> FileRow:
+    """One row of `files` as facts."""
     return row_as(FileRow, row, inode=unsigned(row["inode"]))
 
 
@@ -19,7 +20,7 @@ class FileQueries(Queries):
     def known_files(self, root: str) -> dict[bytes, FileRow]:
         """Every file of `root` by its relative path, vanished ones included."""
         rows = self._all("SELECT * FROM files WHERE root = ?", root)
-        return {row["relative"]: _file_row(row) for row in rows}
+        return {row["relative"]: file_row(row) for row in rows}
 
     def known_looks(self, root: str) -> Iterator[tuple[bytes, int, int, int, str]]:
         """(relative path, bytes, modified ns, inode, state) of every file of `root`.
@@ -43,14 +44,14 @@ class FileQueries(Queries):
         Raises:
             NoSuchRecordError: no such id.
         """
-        return _file_row(self._one("file", file_id, "SELECT * FROM files WHERE id = ?"))
+        return file_row(self._one("file", file_id, "SELECT * FROM files WHERE id = ?"))
 
     def find_file(self, root: str, relative: bytes) -> FileRow | None:
         """One file by its name, if it was ever noted."""
         rows = self._all(
             "SELECT * FROM files WHERE root = ? AND relative = ?", root, relative
         )
-        return _file_row(rows[0]) if rows else None
+        return file_row(rows[0]) if rows else None
 
     def files_named_like(self, root: str, beginning: bytes) -> list[FileRow]:
         """Files of `root` whose path begins so, at most 200."""
@@ -61,7 +62,7 @@ class FileQueries(Queries):
             beginning,
             len(beginning),
         )
-        return [_file_row(row) for row in rows]
+        return [file_row(row) for row in rows]
 
     def files_in_state(
         self, state: str, *, root: str | None = None, limit: int = 500
@@ -74,7 +75,7 @@ class FileQueries(Queries):
             root,
             limit,
         )
-        return [_file_row(row) for row in rows]
+        return [file_row(row) for row in rows]
 
     def file_counts(self) -> dict[str, dict[str, int]]:
         """Root -> state -> number of files."""

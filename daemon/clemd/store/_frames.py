@@ -7,7 +7,7 @@ from uuid import UUID, uuid5
 
 from clemd.model import Frame, from_json
 
-from ._files import FileQueries
+from ._files import FileQueries, file_row
 from ._queries import Changes, where
 from ._rows import (
     FileRow,
@@ -45,6 +45,33 @@ class FrameQueries(FileQueries):
         return _frame_row(
             self._one("frame", frame_id, "SELECT * FROM frames WHERE id = ?")
         )
+
+    def files_naming(
+        self, root: str, folder: bytes, name: str, *, key: str
+    ) -> list[FileRow]:
+        """Files in `folder` of `root` whose newest frames were read with, or name, one.
+
+        Args:
+            root: the root's name.
+            folder: path below the root with its slash; empty = the root itself.
+            name: display name of the file beside them.
+            key: where in its `extra` a frame names what was not there.
+        """
+        rows = self._all(
+            "SELECT DISTINCT files.* FROM files JOIN frames "
+            "ON frames.file_id = files.id AND frames.revision = files.revision "
+            "WHERE root = ?1 AND relative >= ?2 AND substr(relative, 1, ?3) = ?2 "
+            "AND instr(substr(relative, ?3 + 1), x'2f') = 0 AND (?4 = "
+            "json_extract(frames.json, '$.extra.' || ?5) OR EXISTS (SELECT 1 FROM "
+            "json_each(frames.json, '$.beside') AS text WHERE text.key = ?4)) "
+            "ORDER BY relative",
+            root,
+            folder,
+            len(folder),
+            name,
+            key,
+        )
+        return [file_row(row) for row in rows]
 
     def frames(
         self,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ._events import (
+    ClosedAgain,
     Event,
     Noticed,
     Odd,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ._watch import FolderWatch
 
 __all__ = [
+    "ClosedAgain",
     "Event",
     "FolderWatch",
     "Ignore",

@@ -48,6 +48,18 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True)
+class ClosedAgain:
+    """A writer closed a version that was handed to reading before; it looks the same.
+
+    Its bytes may be others: a program can put a file's time back after writing to it.
+    """
+
+    root: str
+    relative: bytes
+    look: Look
+
+
+@dataclass(frozen=True, slots=True)
 class Odd:
     """Something that will never be an image: a link, a pipe, a closed folder."""
 
@@ -77,4 +89,4 @@ class RootChanged:
         return self.status.root
 
 
-Event = Noticed | Settled | Odd | Vanished | RootChanged
+Event = Noticed | Settled | ClosedAgain | Odd | Vanished | RootChanged

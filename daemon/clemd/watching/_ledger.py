@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from ._events import Event, Noticed, Odd, Settled, Vanished
+from ._events import ClosedAgain, Event, Noticed, Odd, Settled, Vanished
 from ._look import KnownFile, Look
 from ._scan import Entry
 from ._settling import Hint, Settling
+
+CLOSED_AGAIN_S = 0.5
+"""A writer that closes a known version may be about to put its time back."""
+CLOSED_REST_S = 30.0
+"""One that closes the same file over and over has it read again no more often."""
 
 
 @dataclass(slots=True)
@@ -22,12 +27,17 @@ class _Record:
     """An earlier version of the name has been settled."""
     is_unseen: bool = False
     """The inventory knows the name; here it is still to be looked at."""
+    is_closed_again: bool = False
+    """A writer has closed the version that was handed over; it is about to be told."""
+    rests_until_s: float = 0.0
+    """No close of the same version is told before."""
     scan: int = 0
     """The last scan that saw it, or during which it was looked at."""
 
     def move_on(self, look: Look) -> None:
         self.is_changed = self.is_changed or self.was_handed
         self.look, self.is_done, self.was_handed = look, False, False
+        self.is_closed_again = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,11 +189,30 @@ class Ledger:
             record.move_on(look)
         record.scan = self._scan
         if record.is_done:
+            if hint & Hint.CLOSED:
+                self._doubt(relative, record, now_s)
             return
+        if record.is_closed_again:
+            hint = Hint.NONE  # more of the same: it is told when its time has come
         if self._settling.observe(
             relative, look, now_s=now_s, hint=hint, is_old=is_old
         ):
-            record.is_done = record.was_handed = True
+            self._settle(relative, record, now_s)
+
+    def _doubt(self, relative: bytes, record: _Record, now_s: float) -> None:
+        """Somebody wrote, or could have, and yet size, time and inode are as before."""
+        record.is_done, record.is_closed_again = False, True
+        delay_s = max(CLOSED_AGAIN_S, record.rests_until_s - now_s)
+        self._settling.wait_more(relative, record.look, now_s=now_s, delay_s=delay_s)
+
+    def _settle(self, relative: bytes, record: _Record, now_s: float) -> None:
+        record.is_done = record.was_handed = True
+        look = record.look
+        if record.is_closed_again:
+            record.is_closed_again = False
+            record.rests_until_s = now_s + CLOSED_REST_S
+            self._emit(ClosedAgain(self._root, relative, look))
+        else:
             self._emit(Settled(self._root, relative, look, record.is_changed))
 
     def _open_record(

@@ -19,7 +19,8 @@ from ._ignore import Ignore, anchors_of
 from ._look import Look
 
 DEPTH_LIMIT = 32
-"""Folders inside folders; deeper ones are reported and left alone."""
+"""Folders inside folders; deeper ones are reported and left alone, whoever names them:
+a walk holds a descriptor for each."""
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _GONE = (FileNotFoundError, NotADirectoryError)
@@ -84,6 +85,11 @@ def walk(root: bytes, ignore: Ignore, below: bytes = b"") -> Iterator[Entry]:
         RootAwayError: the root cannot be opened.
     """
     root_fd = _open_root(root)
+    deep = _too_deep(below)
+    if deep is not None:
+        os.close(root_fd)
+        yield deep
+        return
     try:
         fd = _descend(root_fd, below.split(b"/") if below else [])
     except OSError as failed:
@@ -92,20 +98,24 @@ def walk(root: bytes, ignore: Ignore, below: bytes = b"") -> Iterator[Entry]:
             yield _closed_folder(below, failed)
         return
     os.close(root_fd)
-    yield from _walk_open(fd, below, ignore, below.count(b"/") + bool(below))
+    yield from _walk_open(fd, below, ignore)
 
 
 def look_at(root: bytes, relative: bytes) -> Entry | None:
     """One look at one path; None: it is gone, or it is a folder.
 
-    Where its folder does not say, the entry is that of a folder that could not be
-    listed: nothing is known, and nothing may be concluded.
+    Where its folder does not say, or lies too deep, the entry is that of a folder that
+    could not be listed: nothing is known, and nothing may be concluded.
 
     Raises:
         RootAwayError: the root cannot be opened.
     """
     *folders, name = relative.split(b"/")
     root_fd = _open_root(root)
+    deep = _too_deep(b"/".join(folders))
+    if deep is not None:
+        os.close(root_fd)
+        return deep
     fd = -1
     try:
         fd = _descend(root_fd, folders)
@@ -140,7 +150,7 @@ def _descend(root_fd: int, folders: list[bytes]) -> int:
     return fd
 
 
-def _walk_open(fd: int, prefix: bytes, ignore: Ignore, depth: int) -> Iterator[Entry]:
+def _walk_open(fd: int, prefix: bytes, ignore: Ignore) -> Iterator[Entry]:
     """Walk the open folder `fd` and close it."""
     folders: list[bytes] = []
     anchors = anchors_of(prefix)
@@ -162,7 +172,7 @@ def _walk_open(fd: int, prefix: bytes, ignore: Ignore, depth: int) -> Iterator[E
                     continue
                 yield _entry(_join(prefix, name), facts)
         for name in folders:
-            yield from _walk_inner(fd, _join(prefix, name), name, ignore, depth + 1)
+            yield from _walk_inner(fd, _join(prefix, name), name, ignore)
     except OSError as failed:
         yield _closed_folder(prefix, failed)
     finally:
@@ -186,11 +196,11 @@ def _anchor_in(fd: int, prefix: bytes, anchors: tuple[bytes, ...]) -> Iterator[E
 
 
 def _walk_inner(
-    fd: int, relative: bytes, name: bytes, ignore: Ignore, depth: int
+    fd: int, relative: bytes, name: bytes, ignore: Ignore
 ) -> Iterator[Entry]:
-    if depth > DEPTH_LIMIT:
-        reason = f"deeper than {DEPTH_LIMIT} folders: move it up"
-        yield Entry(relative, _NO_LOOK, reason, is_folder=True)
+    deep = _too_deep(relative)
+    if deep is not None:
+        yield deep
         return
     try:
         inner = os.open(name, _FOLDER, dir_fd=fd)
@@ -199,10 +209,19 @@ def _walk_inner(
     except OSError as failed:
         yield _closed_folder(relative, failed)
         return
-    yield from _walk_open(inner, relative, ignore, depth)
+    yield from _walk_open(inner, relative, ignore)
 
 
 _NO_LOOK = Look(0, 0, 0, is_regular=False)
+
+
+def _too_deep(folder: bytes) -> Entry | None:
+    """The uppermost folder on this way that is left alone, if it leads so far down."""
+    if folder.count(b"/") < DEPTH_LIMIT:
+        return None
+    uppermost = b"/".join(folder.split(b"/", DEPTH_LIMIT + 1)[: DEPTH_LIMIT + 1])
+    reason = f"deeper than {DEPTH_LIMIT} folders: move it up"
+    return Entry(uppermost, _NO_LOOK, reason, is_folder=True)
 
 
 def _entry(relative: bytes, facts: os.stat_result) -> Entry:

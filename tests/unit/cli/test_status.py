@@ -111,8 +111,9 @@ def test_people_read_the_same(
     text = clemd("status", "--state", state).out
 
     assert "no daemon runs on" in text
-    assert "accepted a.tif on map.tif, ±0.05 µm, 4.5 s" in text
-    assert "rejected b.tif on map.tif, 4.5 s" in text
+    assert "accepted a.tif on map.tif, ±0.05 µm, 4.5 s, id a" in text
+    assert "rejected b.tif on map.tif, 4.5 s, id b" in text
+    assert "alone.tif: no LM map yet, id " in text
     assert "register job 1 poisoned: the worker was killed" in text
     assert "warm: 71 °C (nvml:0 Card)" in text
 

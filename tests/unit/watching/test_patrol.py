@@ -11,13 +11,21 @@ from typing import TypeVar
 import pytest
 
 from clemd.config import Ready
-from clemd.watching import Event, KnownFile, Noticed, Odd, Settled, Vanished
+from clemd.watching import (
+    ClosedAgain,
+    Event,
+    KnownFile,
+    Noticed,
+    Odd,
+    Settled,
+    Vanished,
+)
 from clemd.watching._ignore import Ignore
 from clemd.watching._ledger import Ledger
 from clemd.watching._look import Look
 from clemd.watching._patrol import Patrol
 from clemd.watching._root import LocalRoot, MountGuard, RootAccess
-from clemd.watching._scan import Entry, RootAwayError, RootIdentity
+from clemd.watching._scan import DEPTH_LIMIT, Entry, RootAwayError, RootIdentity
 from clemd.watching._settling import Hint, Patience, Settling
 
 E = TypeVar("E")
@@ -499,3 +507,82 @@ def test_scan_can_be_ended_and_lets_nothing_vanish(rounds: Rounds, root: Path) -
 
     assert not rounds.patrol.scan(between=lambda: False)
     assert rounds.told.of(Vanished) == []
+
+
+@pytest.mark.parametrize("ready", list(Ready))
+def test_close_of_a_settled_version_is_told_although_it_looks_the_same(
+    root: Path, remember: Remember, ready: Ready
+) -> None:
+    """Its time may have been put back; also where only the inventory knew it."""
+    (root / "a.tif").write_bytes(b"x")
+    rounds = Rounds(root, {b"a.tif": remember(root / "a.tif")}, ready=ready)
+    rounds.scan()
+    rounds.hint({b"a.tif": Hint.CLOSED})
+    rounds.go_on(1)
+    rounds.scan()
+    rounds.go_on(9)
+
+    assert [type(e) for e in rounds.told] == [ClosedAgain]
+
+
+def test_burst_of_closes_is_told_twice_at_most_in_half_a_minute(
+    root: Path, remember: Remember
+) -> None:
+    """The first one soon, all others in one: none is lost, none makes a loop."""
+    (root / "a.tif").write_bytes(b"x")
+    known = {b"a.tif": remember(root / "a.tif")}
+    rounds = Rounds(root, known, ready=Ready.CLOSE)
+    rounds.scan()
+    for _ in range(40):
+        rounds.hint({b"a.tif": Hint.CLOSED})
+        rounds.go_on(0.5)
+    early = len(rounds.told)
+    rounds.go_on(15)
+
+    assert early == 1
+    assert [type(e) for e in rounds.told] == [ClosedAgain, ClosedAgain]
+
+
+def test_close_then_another_look_is_a_changed_version(
+    root: Path, remember: Remember
+) -> None:
+    """What is seen to be new is told as such, and only so."""
+    (root / "a.tif").write_bytes(b"x")
+    rounds = Rounds(root, {b"a.tif": remember(root / "a.tif")})
+    rounds.scan()
+    rounds.hint({b"a.tif": Hint.CLOSED})
+    (root / "a.tif").write_bytes(b"xyz")
+    rounds.go_on(5)
+
+    assert [type(e) for e in rounds.told] == [Noticed, Settled]
+    assert rounds.told.of(Settled)[0].is_changed
+
+
+def test_closes_of_a_version_that_settles_are_no_news(root: Path) -> None:
+    """Every writer closes its file once; it is read once."""
+    rounds = Rounds(root, ready=Ready.CLOSE)
+    (root / "a.tif").write_bytes(b"x")
+    rounds.hint({b"a.tif": Hint.CREATED | Hint.CLOSED})
+    rounds.go_on(9)
+
+    assert [type(e) for e in rounds.told] == [Noticed, Settled]
+
+
+@pytest.mark.parametrize("extra", [1, 5])
+def test_what_lies_too_deep_is_left_alone_whoever_names_it(
+    rounds: Rounds, root: Path, extra: int
+) -> None:
+    """The kernel's word on a file or a new folder leads no deeper than the scan."""
+    deep = root.joinpath(*["d"] * (DEPTH_LIMIT + extra))
+    deep.mkdir(parents=True)
+    (deep / "a.tif").write_bytes(b"x")
+    (deep.parents[extra - 1] / "b.tif").write_bytes(b"x")
+    folder = os.fsencode(deep.relative_to(root))
+    rounds.hint({folder: Hint.FOLDER, folder + b"/a.tif": Hint.CREATED | Hint.CLOSED})
+    rounds.scan()
+    rounds.hint({folder + b"/a.tif": Hint.CLOSED})
+    rounds.go_on(5)
+    rounds.scan()
+
+    assert rounds.told.names(Odd) == [b"/".join([b"d"] * (DEPTH_LIMIT + 1))]
+    assert rounds.settled() == [b"/".join([b"d"] * DEPTH_LIMIT) + b"/b.tif"]

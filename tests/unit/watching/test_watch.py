@@ -13,6 +13,7 @@ import pytest
 
 from clemd.config import Ready, RootKind, RootSettings
 from clemd.watching import (
+    ClosedAgain,
     Event,
     FolderWatch,
     KnownFile,
@@ -133,6 +134,23 @@ def test_closed_file_settles_by_its_hint_alone(
     (root / "a.tif").write_bytes(b"xyz")
 
     assert told.wait_for(Settled, b"a.tif").look.size_bytes == 3
+
+
+def test_file_rewritten_in_place_with_its_old_time_is_told(
+    watching: Watching, told: Recorder, root: Path
+) -> None:
+    """Nothing but the kernel's word tells it: size, time and inode are as before."""
+    watching(ready=Ready.CLOSE, settle_s=LONG_S, poll_s=LONG_S)
+    told.wait_until(lambda: is_present(told))
+    (root / "a.tif").write_bytes(b"xyz")
+    first = told.wait_for(Settled, b"a.tif").look
+    with (root / "a.tif").open("r+b") as file:
+        file.write(b"abc")
+        file.flush()
+        os.utime(file.fileno(), ns=(first.modified_ns, first.modified_ns))
+
+    assert told.wait_for(ClosedAgain, b"a.tif").look == first
+    assert len(told.of(Settled)) == 1
 
 
 def test_renamed_file_settles_by_its_hint_alone(

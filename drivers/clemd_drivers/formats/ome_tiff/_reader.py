@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -183,7 +184,9 @@ class OmeTiffDriver:
             ids=_facts.ids(root, image),
             extra={
                 **dict(pair for pair in _facts.map_entries(root) if all(pair)),
-                **cleaned({"image_name": image.get("Name")}),
+                **cleaned(
+                    {"image_name": image.get("Name"), "metadata_file": _missing(root)}
+                ),
             },
             warnings=(*warnings, *doubts, *size_doubts),
         )
@@ -212,6 +215,12 @@ def _parse(source: SourceFile, text: bytes) -> tuple[Element, list[str]]:
         return Element("OME"), [
             f"the OME metadata cannot be parsed: {clean(str(broken))}"
         ]
+
+
+def _missing(root: Element) -> str | None:
+    """The metadata file that was named and not found: nothing else was read."""
+    named = (only.get("MetadataFile") for only in root.iter("BinaryOnly"))
+    return next((Path(name.replace("\\", "/")).name for name in named if name), None)
 
 
 def _sources(
