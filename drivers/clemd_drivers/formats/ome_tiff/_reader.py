@@ -185,7 +185,7 @@ class OmeTiffDriver:
                 **dict(pair for pair in _facts.map_entries(root) if all(pair)),
                 **cleaned({"image_name": image.get("Name")}),
             },
-            warnings=(*warnings, *doubts, *size_doubts),
+            warnings=(*warnings, *doubts, *size_doubts, *pixels.doubts),
         )
         return frame, sources
 
