@@ -123,6 +123,32 @@ def test_length_without_unit_is_micrometres(tmp_path: Path) -> None:
     assert (frame.pixel_size.x_um, frame.pixel_size.y_um) == (0.5, 0.5)
 
 
+@pytest.mark.parametrize("size", ["1e-300", "1e9"])
+def test_size_that_cannot_be_true_is_shown_and_not_used(
+    size: str, tmp_path: Path
+) -> None:
+    """It would become the scale of an overlay."""
+    stated = f'PhysicalSizeX="{size}" PhysicalSizeY="{size}"'
+    write(tmp_path / "a.tif", noise(2), xml(size=stated))
+    frame, _ = read_all(DRIVER, tmp_path / "a.tif")
+
+    assert frame.pixel_size is None
+    assert any(
+        f"says {float(size):g} µm, which cannot be true" in w for w in frame.warnings
+    )
+
+
+def test_edge_that_cannot_be_true_takes_the_other_ones_length(tmp_path: Path) -> None:
+    """Pixels are square but for a reason."""
+    stated = 'PhysicalSizeX="0.25" PhysicalSizeY="1e9"'
+    write(tmp_path / "a.tif", noise(2), xml(size=stated))
+    frame, _ = read_all(DRIVER, tmp_path / "a.tif")
+
+    assert frame.pixel_size is not None
+    assert (frame.pixel_size.x_um, frame.pixel_size.y_um) == (0.25, 0.25)
+    assert any("1e+09 µm, which cannot be true" in w for w in frame.warnings)
+
+
 @pytest.mark.parametrize("unit", ['PositionXUnit="reference frame"', ""])
 def test_position_without_scale_is_not_a_stage_position(
     unit: str, tmp_path: Path

@@ -206,6 +206,33 @@ def test_several_images_of_one_store_are_positions(tmp_path: Path) -> None:
     assert frame.acquired_at == datetime(2026, 3, 4, 5, 6, 7)  # noqa: DTZ001
 
 
+@pytest.mark.parametrize(
+    ("inner", "pixel_um", "said"),
+    [("0.5", 0.5, []), ("1e9", None, ["1e+09 µm", "no pixel size"])],
+)
+def test_document_gives_the_pixel_size_that_the_store_lacks(
+    inner: str, pixel_um: float | None, said: list[str], tmp_path: Path
+) -> None:
+    """With its own doubts, and without the store's complaint where it knows it."""
+    store = encode_ome_zarr(SHOT, noise(), "0.4")
+    top = json.loads(store[".zattrs"])
+    for level in top["multiscales"][0]["datasets"]:
+        level.pop("coordinateTransformations")
+    store[".zattrs"] = json.dumps(top).encode()
+    files = {".zattrs": b'{"bioformats2raw.layout": 3}'}
+    files |= {f"0/{name}": data for name, data in store.items()}
+    files["OME/METADATA.ome.xml"] = (
+        '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image>'
+        f'<Pixels PhysicalSizeX="{inner}"/></Image></OME>'
+    ).encode()
+    frame, _ = read(write(tmp_path / "a.zarr", files))
+    told = [warning for warning in frame.warnings if "pixel size" in warning]
+
+    assert (frame.pixel_size and frame.pixel_size.x_um) == pixel_um
+    assert len(told) == len(said)
+    assert all(word in line for word, line in zip(said, told, strict=True))
+
+
 def attributes(version: str) -> dict[str, Any]:
     """The OME part as our own writer makes it."""
     files = encode_ome_zarr(SHOT, noise(), version)  # type: ignore[arg-type]

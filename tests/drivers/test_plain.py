@@ -16,6 +16,8 @@ from clemd.model import Modality
 from clemd.testing import FormatDriverSuite, GoodFile, read_all
 from clemd_drivers.formats.plain import DRIVER
 
+REAL = Path(__file__).parents[3] / "shared/data/em/xyt_8bit__em_fly_eye.tif"
+
 
 def noise(*shape: int) -> np.ndarray:
     """Bytes without a zero."""
@@ -167,6 +169,90 @@ def test_imagej_calibration_and_channels_are_read(tmp_path: Path) -> None:
     assert frame.pixel_size.x_um == pytest.approx(0.25)
     assert len(frame.channels) == 2
     assert any(np.array_equal(planes[1], stack[z, 1]) for z in range(3))
+
+
+def test_yunit_of_imagej_counts_for_the_height(tmp_path: Path) -> None:
+    """It is written where the axes differ."""
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        noise(64, 64),
+        resolution=(4.0, 0.002),
+        description="ImageJ=1.53t\nunit=um\nyunit=nm\n",
+        metadata=None,
+    )
+    frame, _ = read_all(DRIVER, tmp_path / "a.tif")
+
+    assert frame.pixel_size is not None
+    assert frame.pixel_size.x_um == pytest.approx(0.25)
+    assert frame.pixel_size.y_um == pytest.approx(0.5)
+
+
+def test_yunit_that_is_no_length_is_told(tmp_path: Path) -> None:
+    """Lines over time, for one."""
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        noise(64, 64),
+        resolution=(4.0, 2.0),
+        description="ImageJ=1.53t\nunit=um\nyunit=sec\n",
+        metadata=None,
+    )
+    frame, _ = read_all(DRIVER, tmp_path / "a.tif")
+
+    assert frame.pixel_size is not None
+    assert frame.pixel_size.y_um == pytest.approx(0.25)
+    assert any("yunit 'sec'" in warning for warning in frame.warnings)
+
+
+def test_last_time_point_of_an_imagej_series_is_used(tmp_path: Path) -> None:
+    """The sharpest one may be hours older than the image of the other microscope."""
+    series = np.full((3, 64, 64), 100, np.uint8)
+    series[0, ::2], series[2] = 200, 50  # the first is by far the sharpest
+    tifffile.imwrite(tmp_path / "a.tif", series, imagej=True, metadata={"axes": "TYX"})
+    frame, planes = read_all(DRIVER, tmp_path / "a.tif")
+
+    np.testing.assert_array_equal(planes[0], series[2])
+    assert any("time point 3 of 3" in warning for warning in frame.warnings)
+
+
+def test_depths_and_times_of_a_hyperstack_are_told_apart(tmp_path: Path) -> None:
+    """The sharpest depth, of the last time point only, in each channel."""
+    stack = np.full((2, 3, 2, 64, 64), 100, np.uint8)  # t, z, c
+    stack[0, 0, :, ::2], stack[1, 1, :, ::4], stack[1, 1, 1] = 250, 150, 77
+    stack[1, 2, 1, ::3] = 140
+    tifffile.imwrite(tmp_path / "a.tif", stack, imagej=True, metadata={"axes": "TZCYX"})
+    _, planes = read_all(DRIVER, tmp_path / "a.tif")
+
+    np.testing.assert_array_equal(planes[0], stack[1, 1, 0])
+    np.testing.assert_array_equal(planes[1], stack[1, 2, 1])
+
+
+@pytest.mark.real_data
+def test_real_time_series_gives_its_last_point() -> None:
+    """Two frames of a fly's eye, exported by Fiji."""
+    if not REAL.exists():
+        pytest.skip(f"no {REAL.name} here")
+    frame, planes = read_all(DRIVER, REAL)
+
+    np.testing.assert_array_equal(planes[0], tifffile.imread(REAL, key=1))
+    assert any("time point 2 of 2" in warning for warning in frame.warnings)
+
+
+@pytest.mark.parametrize(
+    ("turned", "meant"), [(1, ""), (6, "90° clockwise"), (8, "counter-clockwise")]
+)
+def test_orientation_that_is_not_applied_is_told(
+    turned: int, meant: str, tmp_path: Path
+) -> None:
+    """Viewers turn the picture: who compares it with the overlay must know."""
+    pixels = noise(64, 80)
+    tags = [(274, "H", 1, turned, True)]
+    tifffile.imwrite(tmp_path / "a.tif", pixels, metadata=None, extratags=tags)
+    frame, planes = read_all(DRIVER, tmp_path / "a.tif")
+    said = [warning for warning in frame.warnings if "Orientation" in warning]
+
+    np.testing.assert_array_equal(planes[0], pixels)
+    assert len(said) == bool(meant)
+    assert all(meant in line and "as stored" in line for line in said)
 
 
 def test_resolution_in_inches_is_not_a_pixel_size(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clemd.model import ChannelKind, Modality
+from clemd.model import ChannelKind, Modality, PixelSize
 from clemd.testing import FormatDriverSuite, GoodFile, read_all
 from clemd_drivers.formats.thermo import DRIVER
 
@@ -51,6 +51,22 @@ DatabarHeight={_BAR}
 """
     text += "".join(f"[{name}]\n{lines}\n" for name, lines in sections.items())
     return text.replace("\n", "\r\n").encode("cp1252") + b"\0"
+
+
+def sized(correction: str, **changed: str) -> bytes:
+    """`xt_text` with the fields stated too, and `changed` values of [Scan]."""
+    said = {
+        "PixelWidth": "3.3724e-008",
+        "PixelHeight": "3.3724e-008",
+        "HorFieldsize": f"{3.3724e-08 * _WIDTH:.6g}",
+        "VerFieldsize": f"{3.3724e-08 * _ROWS:.6g}",
+        **changed,
+    }
+    scan = "".join(f"{key}={value}\r\n" for key, value in said.items() if value)
+    beam = f"HFW={3.3724e-08 * _WIDTH:.6g}\r\nTiltCorrectionIsOn={correction}\r\n"
+    before = xt_text(EBeam=beam).decode("cp1252")
+    head, _, rest = before.partition("[Scan]")
+    return f"{head}[Scan]\r\n{scan}{rest[rest.index('[Stage]') :]}".encode("cp1252")
 
 
 def write(path: Path, pixels: np.ndarray, tags: dict[int, bytes]) -> None:
@@ -133,6 +149,65 @@ def test_creation_time_settles_the_order_of_day_and_month(
 
     assert frame.acquired_at is not None
     assert frame.acquired_at.isoformat() == f"{day}T17:06:40"
+
+
+def read_sized(path: Path, text: bytes) -> tuple[PixelSize | None, list[str]]:
+    """The pixel size of an image with that text, and what is said about pixels."""
+    write(path, image(), {34682: text})
+    frame, _ = read_all(DRIVER, path)
+    return frame.pixel_size, [w for w in frame.warnings if "pixel" in w.lower()]
+
+
+def test_pixel_size_that_agrees_with_the_field_is_told_without_a_word(
+    tmp_path: Path,
+) -> None:
+    """Every real file says it three times alike."""
+    size, said = read_sized(tmp_path / "a.tif", sized("no"))
+
+    assert size is not None
+    assert (size.relative_sigma, said) == (0.03, [])
+
+
+@pytest.mark.parametrize("keys", [("PixelWidth",), ("PixelWidth", "PixelHeight")])
+def test_pixel_size_that_contradicts_the_field_is_doubted_aloud(
+    keys: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Twice as large went through without a word."""
+    text = sized("no", **dict.fromkeys(keys, "6.7448e-008"))
+    size, said = read_sized(tmp_path / "a.tif", text)
+
+    assert size is not None
+    assert size.relative_sigma == pytest.approx(math.log(2), rel=1e-3)
+    for other in ("Scan/HorFieldsize", "EBeam/HFW"):
+        assert (
+            f"pixel size: Scan/PixelWidth says 0.067448 µm, {other} says 0.033724 µm"
+            in said
+        )
+
+
+@pytest.mark.parametrize(("correction", "doubted"), [("no", True), ("yes", False)])
+def test_pixels_are_square_unless_the_tilt_is_corrected(
+    correction: str, doubted: bool, tmp_path: Path
+) -> None:
+    """A height that is wrong shows in the field; a stretched one has its switch."""
+    high, field = "4.7693e-008", f"{4.7693e-08 * _ROWS:.6g}"
+    text = sized(correction, PixelHeight=high, VerFieldsize=field)
+    size, said = read_sized(tmp_path / "a.tif", text)
+
+    assert size is not None
+    assert (size.x_um, size.y_um) == pytest.approx((0.033724, 0.047693))
+    assert any("0.047693 µm high" in line for line in said) == doubted
+    assert (size.relative_sigma > 0.3) == doubted
+
+
+def test_width_that_cannot_be_true_leaves_it_to_the_field(tmp_path: Path) -> None:
+    """A second statement is better than none."""
+    size, said = read_sized(tmp_path / "a.tif", sized("no", PixelWidth="1e-300"))
+
+    assert size is not None
+    assert size.source == "Scan/HorFieldsize"
+    assert size.x_um == pytest.approx(0.033724, rel=1e-5)
+    assert said == ["Scan/PixelWidth = 1e-300 cannot be true and is not used"]
 
 
 def test_sixteen_bit_is_kept_and_signal_names_the_kind(tmp_path: Path) -> None:

@@ -122,6 +122,8 @@ def test_pixel_sizes_that_disagree_are_reported(tmp_path: Path) -> None:
     frame, _ = read_all(DRIVER, tmp_path / "a.tif")
 
     assert [w for w in frame.warnings if "AP_WIDTH says 0.0123" in w]
+    assert frame.pixel_size is not None
+    assert frame.pixel_size.relative_sigma == pytest.approx(0.055, abs=0.001)
 
 
 def test_image_without_bar_has_none(tmp_path: Path) -> None:

@@ -31,6 +31,16 @@ _KINDS = {(1, 8): "u1", (1, 16): "u2", (1, 32): "u4", (2, 8): "i1", (2, 16): "i2
 # Real images reach about 1000:1; a page that claims more is a decompression bomb.
 _LARGEST_RATIO = 10_000
 _OVERHEAD_BYTES = 64 << 20
+_ORIENTATION = 274
+_MEANT = {
+    2: "mirrored left to right",
+    3: "turned by 180°",
+    4: "mirrored top to bottom",
+    5: "with rows and columns exchanged",
+    6: "turned by 90° clockwise",
+    7: "turned by 90° and mirrored",
+    8: "turned by 90° counter-clockwise",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +172,20 @@ def _check_plausible(page: Page) -> None:
         )
 
 
+def orientation_doubts(source: SourceFile, directory: Directory) -> list[str]:
+    """A line where the page asks to be shown otherwise than it is stored.
+
+    Coordinates count in the image as stored, whatever a viewer makes of it.
+    """
+    stated = directory.integer(source, _ORIENTATION, 1)
+    if stated not in _MEANT:
+        return []
+    return [
+        f"TIFF Orientation {stated} (to be shown {_MEANT[stated]}) is not applied: "
+        "the pixels are taken as stored"
+    ]
+
+
 def check_tail(source: SourceFile, pages: tuple[Page, ...]) -> None:
     """Make sure that the last pixels have been written; see `_spans.check_tail`.
 
@@ -178,4 +202,11 @@ def check_tail(source: SourceFile, pages: tuple[Page, ...]) -> None:
     )
 
 
-__all__ = ["CODECS", "Page", "check_tail", "read_layout", "value_bytes"]
+__all__ = [
+    "CODECS",
+    "Page",
+    "check_tail",
+    "orientation_doubts",
+    "read_layout",
+    "value_bytes",
+]

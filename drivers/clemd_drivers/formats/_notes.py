@@ -35,6 +35,16 @@ class Notes:
         """A pixel size or None; `um` is the length of one unit of `text`."""
         return self._within(name, text, um, *SIZES_UM)
 
+    def believed_um(self, source: str, value: float | None) -> float | None:
+        """A pixel size in µm that was worked out, or None where it cannot be true."""
+        if value is None or SIZES_UM[0] <= value <= SIZES_UM[1]:
+            return value
+        self.add(
+            f"pixel size: {source} says {value:.6g} µm, which cannot be true and is "
+            "not used"
+        )
+        return None
+
     def field_um(self, name: str, text: str | None, um: float = 1.0) -> float | None:
         """A field width or None; `um` is the length of one unit of `text`."""
         return self._within(name, text, um, 1e-3, REACH_UM)
@@ -68,6 +78,22 @@ class Notes:
         return None
 
 
+def size_of_edges(
+    source: str, x_um: float | None, y_um: float | None, notes: Notes
+) -> PixelSize | None:
+    """Both edges of a pixel; where one is not known or cannot be true, it is square.
+
+    Args:
+        source: Where they are stated.
+        x_um: Width, or None.
+        y_um: Height, or None.
+        notes: Takes a line for an edge that cannot be true.
+    """
+    x, y = (notes.believed_um(source, edge) for edge in (x_um, y_um))
+    x, y = x or y, y or x
+    return PixelSize(x_um=x, y_um=y, source=source) if x and y else None
+
+
 def checked_size(
     stated: Iterable[tuple[str, float | None]],
     notes: Notes,
@@ -83,7 +109,8 @@ def checked_size(
         ratio_y: Pixel height over pixel width.
         sigma: Relative uncertainty where nothing contradicts.
     """
-    known = [(source, value) for source, value in stated if value is not None]
+    believed = [(source, notes.believed_um(source, value)) for source, value in stated]
+    known = [(source, value) for source, value in believed if value is not None]
     if not known:
         return None
     source, best = known[0]

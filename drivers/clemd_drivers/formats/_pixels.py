@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -81,13 +80,3 @@ def sharpness(plane: Pixels) -> float:
     ) - 4 * middle[1:-1, 1:-1]
     value = float(laplacian.var(dtype=np.float64))
     return value if np.isfinite(value) else 0.0
-
-
-def sharpest(count: int, plane: Callable[[int], Pixels]) -> int:
-    """Which of `count` planes is the sharpest, the first of equals.
-
-    Planes are decoded one at a time, so memory holds one of them.
-    """
-    if count == 1:
-        return 0
-    return max(range(count), key=lambda index: sharpness(plane(index)))

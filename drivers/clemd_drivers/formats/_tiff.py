@@ -14,11 +14,13 @@ from clemd.errors import RefusedFileError
 
 from ._guard import guarded
 from ._ifd import first_directory, is_tiff
-from ._layout import Page, check_tail, read_layout
+from ._layout import Page, check_tail, orientation_doubts, read_layout
 
 
 class TiffPixels:
     """The full-resolution pages of one checked TIFF file.
+
+    `doubts` are lines for the frame's warnings.
 
     Raises:
         IncompleteFileError: bytes that the structure needs are not there.
@@ -28,6 +30,7 @@ class TiffPixels:
     def __init__(self, source: SourceFile) -> None:
         with guarded("reading the TIFF structure"):
             self.pages = read_layout(source)
+            self.doubts = orientation_doubts(source, self.pages[0].directory)
         self._source = source
         self._stream = source.stream()
         try:

@@ -10,11 +10,11 @@ from datetime import datetime
 from xml.etree.ElementTree import Element
 
 from clemd.model import PixelSize, StagePose
+from clemd_drivers.formats._notes import Notes, size_of_edges
 from clemd_drivers.formats._values import clean, length_um, number, positive
 from clemd_drivers.formats._xml import children, text_at
 
 _OLDEST_YEAR = 1980
-_PLAUSIBLE_UM = (1e-6, 1e4)
 
 
 def at(element: Element | None, *path: str) -> Element | None:
@@ -30,17 +30,13 @@ def pixel_size(metadata: Element) -> tuple[PixelSize | None, list[str]]:
         distance.get("Id"): positive(number(text_at(distance, "Value")))
         for distance in _children(at(metadata, "Scaling", "Items"), "Distance")
     }
-    sizes = [_plausible(stated.get(axis)) for axis in "XY"]
-    x, y = sizes[0] or sizes[1], sizes[1] or sizes[0]
-    if x is None or y is None:
-        return None, ["no pixel size in the CZI metadata"]
-    return PixelSize(x_um=x, y_um=y, source="CZI Scaling Distance"), []
-
-
-def _plausible(metres: float | None) -> float | None:
-    smallest, largest = _PLAUSIBLE_UM
-    value = metres * 1e6 if metres is not None else None
-    return value if value is not None and smallest <= value <= largest else None
+    metres = [stated.get(axis) for axis in "XY"]
+    x, y = (None if edge is None else edge * 1e6 for edge in metres)
+    notes = Notes()
+    size = size_of_edges("CZI Scaling Distance", x, y, notes)
+    if size is None:
+        notes.add("no pixel size in the CZI metadata")
+    return size, notes.lines
 
 
 def electron_facts(metadata: Element) -> dict[str, str]:

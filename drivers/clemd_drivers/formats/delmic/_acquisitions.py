@@ -17,7 +17,7 @@ import numpy as np
 from clemd.errors import RefusedFileError
 from clemd.model import Modality, PixelSize, StagePose
 from clemd_drivers.formats._hdf5 import child, is_own, names
-from clemd_drivers.formats._notes import Notes
+from clemd_drivers.formats._notes import Notes, size_of_edges
 from clemd_drivers.formats._values import clean
 
 _ORDER = ("C", "T", "Z", "Y", "X")
@@ -151,7 +151,7 @@ def pixel_size(one: Acquisition, notes: Notes) -> PixelSize | None:
     if sizes[0] is None or sizes[1] is None:
         notes.add("no pixel size in the Odemis metadata")
         return None
-    return PixelSize(x_um=sizes[0], y_um=sizes[1], source="DimensionScale")
+    return size_of_edges("DimensionScale", sizes[0], sizes[1], notes)
 
 
 def stage(one: Acquisition, notes: Notes) -> StagePose | None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from clemd.model import Channel, Modality, PixelSize, StagePose
 from clemd_drivers.formats._clock import local_time
 from clemd_drivers.formats._electron import channel_of, modality_of
-from clemd_drivers.formats._notes import Notes
+from clemd_drivers.formats._notes import Notes, size_of_edges
 from clemd_drivers.formats._values import clean, um_per
 
 from ._images import Image
@@ -33,11 +33,10 @@ _KEPT_NUMBERS: dict[str, tuple[str, ...]] = {
 def pixel_size(image: Image, notes: Notes) -> PixelSize | None:
     """Edge lengths of a pixel, or None with a note."""
     x, y = (_size_um(image, index, notes) for index in (0, 1))
-    x, y = x or y, y or x
-    if x is None or y is None:
+    size = size_of_edges("Calibrations/Dimension/Scale", x, y, notes)
+    if size is None:
         notes.add("no pixel size in the DM metadata")
-        return None
-    return PixelSize(x_um=x, y_um=y, source="Calibrations/Dimension/Scale")
+    return size
 
 
 def _size_um(image: Image, index: int, notes: Notes) -> float | None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from clemd.model import Channel, ChannelKind, Modality, PixelSize, StagePose
 from clemd_drivers.formats._electron import channel_of
-from clemd_drivers.formats._notes import Notes
+from clemd_drivers.formats._notes import Notes, size_of_edges
 from clemd_drivers.formats._values import number, um_per
 
 from ._images import Facts, Image
@@ -37,7 +37,7 @@ def pixel_size(facts: Facts, notes: Notes) -> PixelSize | None:
     if not known:
         notes.add("no pixel size in the EMD metadata")
         return None
-    return PixelSize(x_um=known[0], y_um=known[-1], source="BinaryResult/PixelSize")
+    return size_of_edges("BinaryResult/PixelSize", known[0], known[-1], notes)
 
 
 def stage(facts: Facts, notes: Notes) -> StagePose | None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from clemd.errors import RefusedFileError
 from clemd.model import PixelSize
-from clemd_drivers.formats._notes import Notes
+from clemd_drivers.formats._notes import Notes, size_of_edges
 from clemd_drivers.formats._values import clean, instant, number, um_per
 
 MARK = "ENVI"
@@ -133,7 +133,7 @@ def pixel_size(header: EnviHeader, notes: Notes) -> PixelSize | None:
             continue
         sizes = [notes.size_um(key, parts[at + k], factor) for k in (0, 1)]
         if sizes[0] is not None and sizes[1] is not None:
-            return PixelSize(x_um=sizes[0], y_um=sizes[1], source=key)
+            return size_of_edges(key, sizes[0], sizes[1], notes)
     notes.add("no pixel size in the ENVI header")
     return None
 

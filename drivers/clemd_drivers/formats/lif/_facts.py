@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from xml.etree.ElementTree import Element
 
 from clemd.model import PixelSize, StagePose
+from clemd_drivers.formats._notes import Notes, size_of_edges
 from clemd_drivers.formats._values import clean, number, positive, um_per
 from clemd_drivers.formats._xml import children
 
@@ -51,10 +52,11 @@ def pixel_size(image: Image) -> tuple[PixelSize | None, list[str]]:
             if known and length is not None and factor is not None
             else None
         )
-    x, y = sizes[0] or sizes[1], sizes[1] or sizes[0]
-    if x is None or y is None:
-        return None, ["no pixel size in the LIF metadata"]
-    return PixelSize(x_um=x, y_um=y, source="LIF Length/(N-1)"), []
+    notes = Notes()
+    size = size_of_edges("LIF Length/(N-1)", sizes[0], sizes[1], notes)
+    if size is None:
+        notes.add("no pixel size in the LIF metadata")
+    return size, notes.lines
 
 
 def tiles_um(image: Element) -> list[tuple[float, float]]:

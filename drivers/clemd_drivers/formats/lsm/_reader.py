@@ -18,6 +18,8 @@ from clemd.model import Frame, Modality, PixelSize, StagePose
 from clemd_drivers.formats import _ifd, _spans
 from clemd_drivers.formats._choosing import choose
 from clemd_drivers.formats._guard import guarded
+from clemd_drivers.formats._layout import orientation_doubts
+from clemd_drivers.formats._notes import Notes, size_of_edges
 from clemd_drivers.formats._values import cleaned
 
 from ._channels import channels
@@ -108,6 +110,7 @@ class LsmDriver:
             info = _info(source)
             pages = read_pages(source)
             size, doubts = _pixel_size(info)
+            doubts += orientation_doubts(source, next(_ifd.directories(source)))
             tiles = table(source, info.tiles_at, 3)
             series = build_series(info, pages, position or 0, size, tiles)
             if position is None and info.n_positions > 1:
@@ -167,13 +170,14 @@ def _info(source: SourceFile) -> LsmInfo:
 
 def _pixel_size(info: LsmInfo) -> tuple[PixelSize | None, list[str]]:
     x, y = (
-        value * 1e6 if math.isfinite(value) and 1e-12 < value < 1e-2 else None
+        value * 1e6 if math.isfinite(value) and value > 0 else None
         for value in info.voxel_m
     )
-    x, y = x or y, y or x
-    if x is None or y is None:
-        return None, ["no pixel size in the LSM record"]
-    return PixelSize(x_um=x, y_um=y, source="LSM VoxelSizeX"), []
+    notes = Notes()
+    size = size_of_edges("LSM VoxelSizeX", x, y, notes)
+    if size is None:
+        notes.add("no pixel size in the LSM record")
+    return size, notes.lines
 
 
 def _stage(

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from clemd.model import Channel, PixelSize, StagePose
 from clemd_drivers.formats._light import ChannelClues, channel_of
+from clemd_drivers.formats._notes import Notes, size_of_edges
 from clemd_drivers.formats._values import clean, positive
 
 from ._loops import Place
@@ -14,7 +15,6 @@ from ._variant import Node
 
 _UNIX_DAY = 2_440_587.5
 _PLAUSIBLE_DAYS = (2_444_240.0, 2_500_000.0)
-_PLAUSIBLE_UM = (1e-5, 1e4)
 # Bits of the modality of a channel: first who is in the way of the light.
 _FLUORESCENCE, _BRIGHTFIELD, _PHASE, _DIC, _TRANSMITTED = 1, 2, 0x10, 0x20, 0x1000000
 _MODES = {
@@ -32,12 +32,13 @@ _COLOURS = ("blue", "green", "red")
 def pixel_size(picture: Node) -> tuple[PixelSize | None, list[str]]:
     """Edge lengths of a pixel, and what is wrong with them."""
     value = positive(picture.number("dCalibration"))
-    smallest, largest = _PLAUSIBLE_UM
     if not picture.number("bCalibrated") or value is None:
         return None, ["no pixel size in the ND2 metadata: the image is not calibrated"]
-    if not smallest < value < largest:
-        return None, [f"a pixel of {value:g} µm in the ND2 metadata is not believed"]
-    return PixelSize(x_um=value, y_um=value, source="ND2 dCalibration"), []
+    notes = Notes()
+    size = size_of_edges("ND2 dCalibration", value, value, notes)
+    if size is None:
+        notes.add("no pixel size in the ND2 metadata")
+    return size, notes.lines
 
 
 def stage(picture: Node, place: Place | None) -> StagePose | None:

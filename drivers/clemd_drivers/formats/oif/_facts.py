@@ -6,7 +6,7 @@ from datetime import datetime
 
 from clemd.model import Channel, PixelSize, StagePose
 from clemd_drivers.formats._light import ChannelClues, channel_of
-from clemd_drivers.formats._notes import Notes
+from clemd_drivers.formats._notes import Notes, checked_size, size_of_edges
 from clemd_drivers.formats._values import clean, instant, number, positive, um_per
 
 from ._ini import Sections
@@ -34,17 +34,12 @@ def pixel_size(main: Sections, notes: Notes) -> PixelSize | None:
         value = positive(number(said.get(f"{axis}ConvertValue")))
         factor = um_per(said.get(f"{axis}Unit", "um"))
         sides.append(value * factor if value and factor else None)
-    x, y = sides[0] or sides[1], sides[1] or sides[0]
-    if x is None or y is None:
+    size = size_of_edges("Reference Image Parameter", sides[0], sides[1], notes)
+    if size is None:
         notes.add("no pixel size in the Olympus metadata")
         return None
-    by_axis = _by_axis(main)
-    if by_axis is not None and abs(by_axis / x - 1) > 0.01:
-        notes.add(
-            f"pixel size {x:.6g} µm by the reference image, {by_axis:.6g} µm by the X "
-            "axis: the first is used"
-        )
-    return PixelSize(x_um=x, y_um=y, source="Reference Image Parameter")
+    stated = ((size.source, size.x_um), ("the X axis", _by_axis(main)))
+    return checked_size(stated, notes, ratio_y=size.y_um / size.x_um)
 
 
 def _by_axis(main: Sections) -> float | None:

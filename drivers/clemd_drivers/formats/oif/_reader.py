@@ -120,7 +120,6 @@ class OifDriver:
     def _reader(
         self, source: SourceFile, files: _files.Folder | _files.Compound
     ) -> OifReader:
-        notes = Notes()
         main = _ini.parse(files.main)
         if "ProfileSaveInfo" not in main:
             raise RefusedFileError("the FluoView text is missing: export it again")
@@ -131,6 +130,7 @@ class OifDriver:
             raise _missing(first)
         with _files.as_source(first, data) as plane, TiffPixels(plane) as pixels:
             page = pixels.pages[0]
+            notes = Notes(pixels.doubts)
         count = 1 + max(channel for channel, _ in planes)
         channels = _facts.channels(main, count)
         beside = _files.sections(files, first.rpartition(".")[0] + ".pty")

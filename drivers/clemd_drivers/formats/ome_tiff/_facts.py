@@ -14,6 +14,7 @@ from xml.etree.ElementTree import Element
 
 from clemd.model import PixelSize, StagePose
 from clemd_drivers.formats._kind import ChannelClues
+from clemd_drivers.formats._notes import Notes, size_of_edges
 from clemd_drivers.formats._values import clean, number, positive, um_per
 from clemd_drivers.formats._xml import children, text_at
 
@@ -50,18 +51,18 @@ def size(pixels: Element, axis: str) -> int:
 
 def pixel_size(pixels: Element) -> tuple[PixelSize | None, list[str]]:
     """Physical size of a pixel, and what is wrong with it."""
-    sizes, warnings = [], []
+    sizes, notes = [], Notes()
     for axis in "XY":
         value = positive(number(pixels.get(f"PhysicalSize{axis}")))
         unit = pixels.get(f"PhysicalSize{axis}Unit", "µm")
         factor = um_per(unit)
         if value and factor is None:
-            warnings.append(f"PhysicalSize{axis} in {clean(unit)!r} has no known unit")
+            notes.add(f"PhysicalSize{axis} in {clean(unit)!r} has no known unit")
         sizes.append(value * factor if value and factor else None)
-    x, y = sizes[0] or sizes[1], sizes[1] or sizes[0]
-    if x is None or y is None:
-        return None, [*warnings, "no pixel size in the OME metadata"]
-    return PixelSize(x_um=x, y_um=y, source="OME PhysicalSizeX"), warnings
+    found = size_of_edges("OME PhysicalSizeX", sizes[0], sizes[1], notes)
+    if found is None:
+        notes.add("no pixel size in the OME metadata")
+    return found, notes.lines
 
 
 def stage(image: Element, pixels: Element) -> StagePose | None:

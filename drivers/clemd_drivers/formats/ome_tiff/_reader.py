@@ -188,7 +188,7 @@ class OmeTiffDriver:
                     {"image_name": image.get("Name"), "metadata_file": _missing(root)}
                 ),
             },
-            warnings=(*warnings, *doubts, *size_doubts),
+            warnings=(*warnings, *doubts, *size_doubts, *pixels.doubts),
         )
         return frame, sources
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -9,6 +10,7 @@ from xml.etree.ElementTree import Element
 from clemd.errors import RefusedFileError
 from clemd.model import PixelSize
 from clemd_drivers.formats._light import ChannelClues
+from clemd_drivers.formats._notes import Notes, size_of_edges
 from clemd_drivers.formats._values import clean, um_per
 
 _OLD_AXES = "tczyx"
@@ -81,18 +83,13 @@ def pixel_size(
                 is_stated = True
     (y, x), units = scale[-2:], [unit for _, unit in named[-2:]]
     factors = [um_per(unit) or _LONG.get(unit) for unit in units]
-    if not is_stated or not all(0 < side < 1e9 for side in (x, y)):
+    if not is_stated or not all(0 < side < math.inf for side in (x, y)):
         return None, ["no pixel size in the OME metadata"]
     if None in factors:
         return None, [f"pixel size in {clean(units[1], 40)!r}, which is no known unit"]
-    return (
-        PixelSize(
-            x_um=x * float(factors[1] or 0),
-            y_um=y * float(factors[0] or 0),
-            source="OME-Zarr scale",
-        ),
-        [],
-    )
+    notes = Notes()
+    x_um, y_um = x * float(factors[1] or 0), y * float(factors[0] or 0)
+    return size_of_edges("OME-Zarr scale", x_um, y_um, notes), notes.lines
 
 
 def channels(attributes: Mapping[str, Any], count: int) -> list[ChannelClues]:

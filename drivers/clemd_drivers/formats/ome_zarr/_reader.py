@@ -258,11 +258,11 @@ def _with_document(frame: Frame, document: Element, position: int) -> Frame:
         channels = tuple(channel_of(one, k) for k, one in enumerate(clues))
     microscope = _ome.instrument(document)
     modes = [one.acquisition_mode for one in clues]
+    frame = frame if frame.pixel_size else _sized_by(frame, pixels)
     return replace(
         frame,
         channels=channels,
         modality=modality_of(modes, channels, microscope or ""),
-        pixel_size=frame.pixel_size or _ome.pixel_size(pixels)[0],
         stage=_ome.stage(image, pixels),
         acquired_at=_ome.acquired_at(image),
         instrument=microscope,
@@ -270,6 +270,13 @@ def _with_document(frame: Frame, document: Element, position: int) -> Frame:
         sample=_ome.hints(document).get("sample"),
         session=_ome.hints(document).get("session"),
     )
+
+
+def _sized_by(frame: Frame, pixels: Element) -> Frame:
+    """The frame with the document's pixel size, whose doubts replace the store's."""
+    size, doubts = _ome.pixel_size(pixels)
+    kept = (w for w in frame.warnings if not w.startswith("no pixel size"))
+    return replace(frame, pixel_size=size, warnings=(*kept, *doubts))
 
 
 DRIVER = OmeZarrDriver()

@@ -6,8 +6,12 @@ import struct
 
 from clemd.driver_api import SourceFile
 from clemd.model import PixelSize
+from clemd_drivers.formats._choosing import PlaneKey
 from clemd_drivers.formats._ifd import Directory, value_bytes
-from clemd_drivers.formats._values import number, um_per
+from clemd_drivers.formats._notes import Notes, size_of_edges
+from clemd_drivers.formats._values import clean, number, um_per
+
+_MOST_CHANNELS = 64
 
 
 def description(source: SourceFile, directory: Directory) -> dict[str, str]:
@@ -20,14 +24,29 @@ def description(source: SourceFile, directory: Directory) -> dict[str, str]:
 
 
 def pixel_size(
-    source: SourceFile, directory: Directory, said: dict[str, str]
+    source: SourceFile, directory: Directory, said: dict[str, str], notes: Notes
 ) -> PixelSize | None:
-    """Unit of the description over pixels per unit of the resolution tags."""
-    factor = um_per(said.get("unit", ""))
+    """Unit of the description over pixels per unit of the resolution tags.
+
+    Args:
+        source: The file.
+        directory: Of its first page.
+        said: The description's lines.
+        notes: Takes what is not used.
+    """
+    unit = said.get("unit", "")
+    # Written only where the axes differ.
+    units = (unit, said.get("yunit", unit))
+    factors = [um_per(one) for one in units]
     x, y = (_resolution(source, directory, code) for code in (282, 283))
-    if factor is None or not x or not y:
+    if factors[0] is None or not x or not y:
         return None
-    return PixelSize(x_um=factor / x, y_um=factor / y, source="ImageJ calibration")
+    high = None if factors[1] is None else factors[1] / y
+    if high is None:
+        notes.add(
+            f"yunit {clean(units[1], 40)!r} is no length: pixels are taken square"
+        )
+    return size_of_edges("ImageJ calibration", factors[0] / x, high, notes)
 
 
 def _resolution(source: SourceFile, directory: Directory, code: int) -> float | None:
@@ -39,7 +58,26 @@ def _resolution(source: SourceFile, directory: Directory, code: int) -> float | 
     return above / below if above and below else None
 
 
-def channel_count(said: dict[str, str], n_pages: int) -> int:
-    """Channels that take turns along the pages, fastest axis; 1 where unsaid."""
-    stated = int(number(said.get("channels")) or 1)
-    return stated if 1 <= stated <= 64 and n_pages % stated == 0 else 1
+def plane_keys(said: dict[str, str], n_pages: int) -> list[list[PlaneKey]]:
+    """Where each channel's pages stand in its series, in the order of the pages.
+
+    Channels take turns along the pages, then come depths, then times. What the
+    description does not account for is depth.
+
+    Returns:
+        One list per channel; `channel + k * channels` is the page of its entry `k`.
+    """
+    channels = _stated(said, "channels", n_pages)
+    if not 1 <= channels <= _MOST_CHANNELS:
+        channels = 1
+    rest = n_pages // channels
+    times = _stated(said, "frames", rest)
+    depths = rest // times
+    keys = [PlaneKey(t=k // depths, z=k % depths) for k in range(rest)]
+    return [keys] * channels
+
+
+def _stated(said: dict[str, str], name: str, n_planes: int) -> int:
+    """How many there are of it, 1 where that does not divide the planes."""
+    count = int(number(said.get(name)) or 1)
+    return count if count >= 1 and n_planes % count == 0 else 1

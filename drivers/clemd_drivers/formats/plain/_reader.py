@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from clemd.driver_api import SourceFile
 from clemd.errors import RefusedFileError
-from clemd.model import Channel, Frame, Modality
+from clemd.model import Channel, ChannelKind, Frame, Modality
 from clemd_drivers.formats import _spans
+from clemd_drivers.formats._choosing import PlaneKey, choose
 from clemd_drivers.formats._guard import guarded
-from clemd_drivers.formats._pixels import info_bar_rows, sharpest
+from clemd_drivers.formats._notes import Notes
+from clemd_drivers.formats._pixels import info_bar_rows
 from clemd_drivers.formats._tiff import Page, TiffPixels, is_tiff, same_size
 from clemd_drivers.formats._values import clean
 
@@ -56,10 +58,12 @@ class _TiffReader(_Reader):
         self,
         frame: Frame,
         pixels: TiffPixels,
-        channels: list[tuple[Page, ...]],
+        channels: list[dict[PlaneKey, Page]],
         colours: NDArray[np.uint8] | None,
+        stack: str,
     ) -> None:
         super().__init__(frame)
+        self._stack = stack
         self._pixels = pixels
         self._channels = channels
         self._colours = colours
@@ -70,14 +74,17 @@ class _TiffReader(_Reader):
             self._channels[0 if shared else channel],
             channel if shared else 0,
         )
-        best = sharpest(len(pages), lambda k: self._plane(pages[k], sample))
-        if len(pages) > 1 and channel == 0:
-            said = (
-                f"page {pages[best].index} is the sharpest of {len(pages)} and is used"
-            )
-            if said not in self.frame.warnings:
-                self.frame = replace(self.frame, warnings=(*self.frame.warnings, said))
-        return self._plane(pages[best], sample)
+        # What it shows is not stated, so no depth is favoured but the sharpest.
+        chosen = choose(
+            ChannelKind.UNKNOWN,
+            tuple(pages),
+            lambda key: self._plane(pages[key], sample),
+            self._stack,
+        )
+        said = f"of {len(pages)} pages: {chosen.said}"
+        if chosen.said and channel == 0 and said not in self.frame.warnings:
+            self.frame = replace(self.frame, warnings=(*self.frame.warnings, said))
+        return chosen.pixels
 
     def _plane(self, page: Page, sample: int) -> NDArray[Any]:
         if self._colours is None:
@@ -142,18 +149,25 @@ class PlainDriver:
             pages = same_size(pixels.pages)
             first = pages[0]
             said = _imagej.description(source, first.directory)
-            size = _imagej.pixel_size(source, first.directory, said)
+            notes = Notes()
+            size = _imagej.pixel_size(source, first.directory, said, notes)
             maker = maker_of(source, first.directory)
             saved = first.directory.text(source, 306)[:40].decode("ascii", "replace")
             indexed = first.photometric == PALETTE and first.samples == 1
             colours = colour_map(source, first.directory) if indexed else None
         if first.samples >= 3 or colours is not None:
-            names, channels = list(_COLOURS), [pages]
+            names = list(_COLOURS)
+            keys = _imagej.plane_keys({**said, "channels": "1"}, len(pages))
         else:
-            count = _imagej.channel_count(said, len(pages))
-            channels = [pages[k::count] for k in range(count)]
+            keys = _imagej.plane_keys(said, len(pages))
+            count = len(keys)
             names = ["grey"] if count == 1 else [f"channel {k}" for k in range(count)]
-        warnings = [] if size else [_UNCALIBRATED]
+        channels = [
+            dict(zip(of_channel, pages[k :: len(keys)], strict=True))
+            for k, of_channel in enumerate(keys)
+        ]
+        warnings = notes.lines if size else [*notes.lines, _UNCALIBRATED]
+        warnings = [*warnings, *pixels.doubts]
         if indexed and colours is None:
             warnings.append("its colour map is missing: the indices are the greys")
         if len(pages) < len(pixels.pages):
@@ -169,7 +183,7 @@ class PlainDriver:
         )
         extra = {"saved_at": clean(saved)} if clean(saved) else {}
         frame = replace(frame, pixel_size=size, extra=extra)
-        return _TiffReader(frame, pixels, channels, colours)
+        return _TiffReader(frame, pixels, channels, colours, source.stack)
 
     def _raster(
         self, source: SourceFile, header: _raster.RasterHeader

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from clemd.driver_api import SourceFile
 from clemd.errors import RefusedFileError
-from clemd.model import Channel, ChannelKind, Frame, Modality, PixelSize
+from clemd.model import Channel, ChannelKind, Frame, Modality
 from clemd_drivers.formats._beside import Beside, text_beside
 from clemd_drivers.formats._guard import guarded
 from clemd_drivers.formats._ifd import Directory
+from clemd_drivers.formats._notes import Notes, size_of_edges
 from clemd_drivers.formats._tiff import Page, TiffPixels, first_directory
 from clemd_drivers.formats._values import cleaned
 from clemd_drivers.formats.thermo import _header
@@ -83,7 +84,7 @@ class EnergySeriesDriver:
         """Read all headers; see `FormatDriver.open`."""
         with TiffPixels(source) as pixels:
             with guarded("reading the energy series"):
-                frame = _frame(source, pixels.pages)
+                frame = _frame(source, pixels.pages, pixels.doubts)
             yield EnergySeriesReader(pixels, frame)
 
 
@@ -96,7 +97,7 @@ def _list_beside(source: SourceFile) -> Beside | None:
     return text_beside(source, (_ENDING,), _table.MARKS)
 
 
-def _frame(source: SourceFile, pages: tuple[Page, ...]) -> Frame:
+def _frame(source: SourceFile, pages: tuple[Page, ...], doubts: list[str]) -> Frame:
     first = pages[0]
     for page in pages:
         if (page.height, page.width, page.dtype) != (
@@ -112,10 +113,11 @@ def _frame(source: SourceFile, pages: tuple[Page, ...]) -> Frame:
     headers = [_of_page(source, page.directory) for page in pages]
     axis = _axis(source, headers)
     header = headers[0]
-    size = _header.pixel_size(header)
+    notes = Notes([*doubts, *axis.warnings])
+    size = _header.pixel_size(header, notes)
     if axis.pixel_um is not None:
-        size = PixelSize(x_um=axis.pixel_um, y_um=axis.pixel_um, source=axis.source)
-    warnings = [*axis.warnings]
+        size = size_of_edges(axis.source, axis.pixel_um, axis.pixel_um, notes)
+    warnings = notes.lines
     if size is None:
         warnings.append("no pixel size: neither in the pages nor in the list beside")
     if not _is_monotonic(axis.values):

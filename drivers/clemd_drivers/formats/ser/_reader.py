@@ -12,7 +12,7 @@ from clemd.model import Frame, PixelSize
 from clemd_drivers.formats._choosing import PlaneKey
 from clemd_drivers.formats._electron import channel_of, modality_of
 from clemd_drivers.formats._guard import guarded
-from clemd_drivers.formats._notes import Notes
+from clemd_drivers.formats._notes import Notes, size_of_edges
 from clemd_drivers.formats._raw import Pixels, RawReader, read_plane
 from clemd_drivers.formats._values import cleaned
 
@@ -85,10 +85,7 @@ def _pixel_size(element: Element, notes: Notes) -> PixelSize | None:
         notes.size_um(f"CalibrationDelta{axis}", f"{delta:.9g}", 1e6)
         for axis, delta in zip("XY", element.delta_m, strict=True)
     )
-    x, y = x or y, y or x
-    if x is None or y is None:
-        return None
-    return PixelSize(x_um=x, y_um=y, source="CalibrationDelta")
+    return size_of_edges("CalibrationDelta", x, y, notes)
 
 
 DRIVER = SerDriver()

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from clemd.model import ChannelKind, Modality, PixelSize, StagePose
+from clemd_drivers.formats._notes import SLACK, Notes, checked_size
 from clemd_drivers.formats._values import clean, instant, number, positive
+
+_ACROSS = ("HorFieldsize", "HFW", "ResolutionX")
+_DOWN = ("VerFieldsize", "VFW", "ResolutionY")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +54,57 @@ def parse(data: bytes) -> ThermoHeader:
     return header
 
 
-def pixel_size(header: ThermoHeader) -> PixelSize | None:
-    """The size of one pixel; metres as written."""
-    for section in ("Scan", header.get("Beam", "Scan") or "EScan"):
-        x = positive(header.number(section, "PixelWidth"))
-        y = positive(header.number(section, "PixelHeight"))
-        if x:
-            source = f"{section}/PixelWidth"
-            return PixelSize(x_um=x * 1e6, y_um=(y or x) * 1e6, source=source)
+def pixel_size(header: ThermoHeader, notes: Notes) -> PixelSize | None:
+    """The size of one pixel, compared with the width of the field.
+
+    Args:
+        header: The text; lengths in metres.
+        notes: Takes what does not fit.
+    """
     # The navigation camera has no scan, only a field width.
-    field_m = positive(header.number(header.beam, "HFW"))
-    width = positive(header.number("Image", "ResolutionX"))
-    if field_m and width:
-        size = field_m / width * 1e6
-        return PixelSize(x_um=size, y_um=size, source=f"{header.beam}/HFW")
-    return None
+    across = [_stated(header, "PixelWidth", notes), *_by_field(header, _ACROSS, notes)]
+    x = checked_size(across, notes)
+    if x is None:
+        return None
+    source, y_um = _stated(header, "PixelHeight", notes)
+    stretch = abs(math.log(y_um / x.x_um)) if y_um else 0.0
+    if y_um is None or stretch <= SLACK:
+        return replace(x, y_um=y_um or x.x_um)
+    upright = [(source, y_um), *_by_field(header, _DOWN, notes)]
+    y = checked_size(upright, notes) or x
+    sigma = max(x.relative_sigma, y.relative_sigma)
+    if not _corrects_tilt(header):
+        notes.add(
+            f"pixels are {x.x_um:.6g} µm wide and {y_um:.6g} µm high, and the tilt "
+            "correction is off"
+        )
+        sigma = max(sigma, stretch)
+    return replace(x, y_um=y_um, relative_sigma=sigma)
+
+
+def _stated(header: ThermoHeader, key: str, notes: Notes) -> tuple[str, float | None]:
+    sections = ("Scan", header.get("Beam", "Scan") or "EScan")
+    section = next((s for s in sections if header.get(s, key)), "Scan")
+    name = f"{section}/{key}"
+    return name, notes.size_um(name, header.get(section, key), 1e6)
+
+
+def _by_field(
+    header: ThermoHeader, keys: tuple[str, str, str], notes: Notes
+) -> Iterator[tuple[str, float | None]]:
+    """Pixel sizes by the fields that are stated, in the scan's and the beam's words."""
+    of_scan, of_beam, pixels = keys
+    count = positive(header.number("Image", pixels))
+    for section, key in (("Scan", of_scan), (header.beam, of_beam)):
+        name = f"{section}/{key}"
+        field_um = notes.field_um(name, header.get(section, key), 1e6)
+        yield name, field_um / count if field_um and count else None
+
+
+def _corrects_tilt(header: ThermoHeader) -> bool:
+    """Does the scan stretch lines, so that pixels need not be square?"""
+    said = header.get(header.beam, "TiltCorrectionIsOn") or ""
+    return said.strip().lower() in {"yes", "on", "true", "1"}
 
 
 def stage(header: ThermoHeader) -> StagePose | None:

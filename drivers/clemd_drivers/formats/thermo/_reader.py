@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from clemd.driver_api import SourceFile
 from clemd.model import Channel, Frame
 from clemd_drivers.formats._guard import guarded
+from clemd_drivers.formats._notes import Notes
 from clemd_drivers.formats._tiff import Page, TiffPixels, first_directory
 from clemd_drivers.formats._values import clean, cleaned
 
@@ -73,7 +74,7 @@ class ThermoDriver:
                 texts = [page.directory.text(source, code) for code in _INI_TAGS]
                 plain = [text for text in texts if text.lstrip().startswith(b"[")]
                 header = _header.parse(b"\n".join(plain))
-                warnings: list[str] = []
+                warnings = [*pixels.doubts]
                 for text in (*texts, page.directory.text(source, _XML_TAG)):
                     warnings += add_xml(header, text)
                 frame = self._frame(header, page, len(pixels.pages), warnings)
@@ -82,9 +83,10 @@ class ThermoDriver:
     def _frame(
         self, header: _header.ThermoHeader, page: Page, n_pages: int, said: list[str]
     ) -> Frame:
-        pixel_size = _header.pixel_size(header)
+        notes = Notes(said)
+        pixel_size = _header.pixel_size(header, notes)
         bar, doubts = _bar_rows(header, page.height)
-        warnings = [*said, *doubts]
+        warnings = [*notes.lines, *doubts]
         if pixel_size is None:
             warnings.append("no pixel size in the Thermo metadata")
         if n_pages > 1:

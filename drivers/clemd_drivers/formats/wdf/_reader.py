@@ -10,12 +10,12 @@ import numpy as np
 
 from clemd.driver_api import FrameReader, SourceFile
 from clemd.errors import RefusedFileError
-from clemd.model import Channel, ChannelKind, Frame, Modality, PixelSize, StagePose
+from clemd.model import Channel, ChannelKind, Frame, Modality, StagePose
 from clemd_drivers.formats import _spans
 from clemd_drivers.formats._cube import Bands, CubeReader
 from clemd_drivers.formats._first import StandingImage
 from clemd_drivers.formats._guard import guarded
-from clemd_drivers.formats._notes import Notes
+from clemd_drivers.formats._notes import Notes, size_of_edges
 from clemd_drivers.formats._raw import Pixels
 from clemd_drivers.formats._values import cleaned
 
@@ -111,9 +111,7 @@ class WdfDriver(StandingImage):
             shape=grid.shape,
             dtype=bands.dtype(np.dtype("<f4")),
             channels=bands.channels(),
-            pixel_size=PixelSize(
-                x_um=grid.step_um[0], y_um=grid.step_um[1], source="WMAP step"
-            ),
+            pixel_size=size_of_edges("WMAP step", *grid.step_um, notes),
             stage=StagePose(x_um=centre[0], y_um=centre[1]),
             spectral_axis=bands.axis,
             spectral_unit=bands.unit,
@@ -131,10 +129,9 @@ class WdfDriver(StandingImage):
             raise RefusedFileError(f"a white-light image of {samples} colours")
         size = None
         if white.field_um is not None:
-            size = PixelSize(
-                x_um=white.field_um[0] / width,
-                y_um=white.field_um[1] / height,
-                source="EXIF FocalPlaneResolution",
+            across, down = white.field_um
+            size = size_of_edges(
+                "EXIF FocalPlaneResolution", across / width, down / height, notes
             )
         centre = white.centre_um
         frame = Frame(

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from clemd.model import ChannelKind, PixelSize, StagePose
+from clemd_drivers.formats._notes import Notes, checked_size
 from clemd_drivers.formats._values import clean, instant, length_um, number, positive
 
 _DISPLAY_WIDTH_PX = 1024
-_DISAGREEMENT = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +56,11 @@ def pixel_size(
     header: ZeissHeader, width_px: int
 ) -> tuple[PixelSize | None, list[str]]:
     """The size of one pixel as saved, and what does not fit."""
-    found = list(_pixel_sizes(header, width_px))
-    if not found:
-        return None, ["no pixel size in the Zeiss metadata"]
-    source, best = found[0]
-    warnings = [
-        f"pixel size: {source} says {best:.6g} µm, {other} says {value:.6g} µm"
-        for other, value in found[1:]
-        if abs(value / best - 1) > _DISAGREEMENT
-    ]
-    return PixelSize(x_um=best, y_um=best, source=source), warnings
+    notes = Notes()
+    size = checked_size(_pixel_sizes(header, width_px), notes)
+    if size is None:
+        notes.add("no pixel size in the Zeiss metadata")
+    return size, notes.lines
 
 
 def _pixel_sizes(header: ZeissHeader, width_px: int) -> Iterator[tuple[str, float]]:

@@ -64,12 +64,14 @@ class ZeissDriver:
             with guarded("reading the Zeiss metadata"):
                 page = pixels.pages[0]
                 header = _header.parse(page.directory.text(source, TAG))
-                frame = self._frame(header, page, len(pixels.pages))
+                frame = self._frame(header, page, len(pixels.pages), pixels.doubts)
             yield ZeissReader(pixels, frame)
 
-    def _frame(self, header: _header.ZeissHeader, page: Page, n_pages: int) -> Frame:
+    def _frame(
+        self, header: _header.ZeissHeader, page: Page, n_pages: int, doubts: list[str]
+    ) -> Frame:
         pixel_size, warnings = _header.pixel_size(header, page.width)
-        warnings += _oddities(header, page, n_pages)
+        warnings += [*_oddities(header, page, n_pages), *doubts]
         detector = clean(header.get("DP_DETECTOR_CHANNEL"))
         detector = detector or clean(header.get("DP_DETECTOR_TYPE"))
         kind, reason = _header.channel_kind(detector)
