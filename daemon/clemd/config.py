@@ -203,6 +203,29 @@ class SessionSettings(_Settings):
     """The stage comes back to within this; a start, then learned."""
     drift_um_per_root_h: float = Field(default=0.3, ge=0, le=1000)
     """How far the stage's origin walks in an hour."""
+    stage_to_image: tuple[tuple[float, float], tuple[float, float]] | None = None
+    """Image µm (x right, y down) that the EM's view moves by, per stage µm in x and in
+    y, row by row; None: nothing is said, the images tell."""
+    stage_to_image_confidence: float = Field(default=0.9, ge=0.5, le=0.98)
+    """How likely that is right; images overrule it."""
+
+    @field_validator("stage_to_image")
+    @classmethod
+    def _turns_or_mirrors(
+        cls, rows: tuple[tuple[float, float], tuple[float, float]] | None
+    ) -> tuple[tuple[float, float], tuple[float, float]] | None:
+        if rows is not None:
+            (xx, xy), (yx, yy) = rows
+            if not 0.25 <= abs(xx * yy - xy * yx) <= 4:
+                raise ValueError("signs of two axes, e.g. [[1, 0], [0, -1]]")
+        return rows
+
+    @model_validator(mode="after")
+    def _confident_of_something(self) -> SessionSettings:
+        is_sure = "stage_to_image_confidence" in self.model_fields_set
+        if is_sure and self.stage_to_image is None:
+            raise ValueError("stage_to_image_confidence needs stage_to_image")
+        return self
 
 
 class PowerLimitSettings(_Settings):

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import structlog
 
+from clemd.config import SessionSettings
 from clemd.cutting import ENGINE as CUT_OUT
 from clemd.messages import PredictionMessage, SessionMessage
 from clemd.model import Frame, Registration, Verdict
@@ -25,6 +26,7 @@ from clemd.sessions import (
     Predicted,
     Session,
     Sighting,
+    StatedAxes,
     from_text,
     maps_differ,
     observed_from,
@@ -56,6 +58,7 @@ class Learning:
             stage_um=settings.stage_sigma_um,
             drift_um_per_root_h=settings.drift_um_per_root_h,
         )
+        self._stated = _stated(settings)
         self._enabled = settings.predict
         self._marks = Marks(house.store)
         self._sessions: OrderedDict[tuple[str, str], tuple[str, Session]] = (
@@ -245,16 +248,19 @@ class Learning:
         self, row: TransformRow | None, session: str, lm_frame_id: str
     ) -> Session:
         if row is None:
-            return Session(noise=self._noise)
+            return self._empty()
         try:
             return from_text(row.text)
         except (ValueError, KeyError, TypeError):  # of another version
             return self._added_up(session, lm_frame_id)
 
+    def _empty(self) -> Session:
+        return Session(noise=self._noise, stated=self._stated)
+
     def _added_up(self, session: str, lm_frame_id: str, *, before: int = 0) -> Session:
         """All images; up to the one at `before` as they were added up already."""
         mark = self._marks.before(session, lm_frame_id, before)
-        whole = Session(noise=self._noise) if mark is None else mark.session
+        whole = self._empty() if mark is None else mark.session
         after = 0 if mark is None else mark.seq
         for link in self._house.store.links(session, lm_frame_id, after_seq=after):
             whole = whole.folded(
@@ -312,6 +318,15 @@ class Learning:
         loud = event in {"retired", "contradicted"}
         say = _log.warning if loud else _log.info
         say("session_transform", session=session, event_=event, epoch=epoch, why=reason)
+
+
+def _stated(settings: SessionSettings) -> StatedAxes | None:
+    if settings.stage_to_image is None:
+        return None
+    (xx, xy), (yx, yy) = settings.stage_to_image
+    return StatedAxes(
+        stage_to_image=(xx, xy, yx, yy), confidence=settings.stage_to_image_confidence
+    )
 
 
 def _sighting(em: FrameRow) -> Sighting | None:

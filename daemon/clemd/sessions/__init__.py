@@ -5,7 +5,7 @@ accepted registration, foretells the next image from its stage position, notices
 the specimen, the stage or the scan is no longer as it was, and says where to drive.
 """
 
-from ._axes import Axes, hypotheses
+from ._axes import Axes, StatedAxes, hypotheses
 from ._coordinates import Placement
 from ._estimate import Estimate, Noise
 from ._facts import (
@@ -41,6 +41,7 @@ __all__ = [
     "Session",
     "Sighting",
     "Standing",
+    "StatedAxes",
     "Target",
     "cut_out_of",
     "from_text",

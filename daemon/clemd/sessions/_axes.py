@@ -9,7 +9,7 @@ its own side likelier.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,16 @@ class Axes:
         return np.array(self.stage_to_image).reshape(2, 2)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatedAxes:
+    """What somebody says of the stage's axes, and how sure of it he is."""
+
+    stage_to_image: tuple[float, float, float, float]
+    """As in `Axes`, for a scan that is not turned."""
+    confidence: float
+    """Probability that it is so, above 0 and below 1."""
+
+
 TIGHT = 0.03
 """Stage against image: scale within 3 %, turned within 1.7 degrees."""
 _LIKELY = 0.84
@@ -43,8 +53,11 @@ _SILENT = 0.06
 move and to mean it, nothing can be foretold from it."""
 
 
-def hypotheses(favoured: tuple[float, float, float, float] | None = None) -> list[Axes]:
-    """All of them; `favoured` (a profile's `stage_to_image`) gets nine parts of ten."""
+def hypotheses(stated: StatedAxes | None = None) -> list[Axes]:
+    """All of them; what is stated begins with its confidence, the rest is shared.
+
+    None is ever ruled out by a statement: images decide.
+    """
     square: list[tuple[float, float, float, float]] = []
     for x in (1.0, -1.0):
         for y in (1.0, -1.0):
@@ -58,14 +71,6 @@ def hypotheses(favoured: tuple[float, float, float, float] | None = None) -> lis
         )
         for one in square
     ]
-    if favoured is not None:
-        profile = Axes(
-            name="as the profile says",
-            stage_to_image=favoured,
-            looseness=TIGHT,
-            weight=9.0 * _LIKELY,
-        )
-        found = [profile, *found]
     rest = 1 - _LIKELY - _SILENT
     found.append(_free("turned anyhow", 1.0, 0.6 * rest))
     found.append(_free("in other units", 1e3, 0.4 * rest))
@@ -76,7 +81,22 @@ def hypotheses(favoured: tuple[float, float, float, float] | None = None) -> lis
         weight=_SILENT,
         scatter_um=1e4,
     )
-    return [*found, silent]
+    found.append(silent)
+    return found if stated is None else [_stated(stated), *_less_likely(found, stated)]
+
+
+def _stated(stated: StatedAxes) -> Axes:
+    return Axes(
+        name="as the profile says",
+        stage_to_image=stated.stage_to_image,
+        looseness=TIGHT,
+        weight=stated.confidence,
+    )
+
+
+def _less_likely(found: list[Axes], stated: StatedAxes) -> list[Axes]:
+    share = 1 - stated.confidence
+    return [replace(one, weight=share * one.weight) for one in found]
 
 
 def _free(name: str, looseness: float, weight: float) -> Axes:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ._axes import Axes
+from ._axes import Axes, StatedAxes
 from ._estimate import Estimate, Learned, Noise
 from ._facts import Observed, Sighting
 from ._session import Epoch, Session
@@ -22,6 +22,7 @@ def to_text(session: Session) -> str:
         {
             "version": VERSION,
             "noise": asdict(session.noise),
+            "stated": None if session.stated is None else asdict(session.stated),
             "epoch": _epoch_out(session.epoch),
             "former": _epoch_out(session.former),
             "parked": [_epoch_out(e) for e in session.parked],
@@ -44,6 +45,7 @@ def from_text(text: str) -> Session:
     parked = (_epoch_in(e) for e in kept["parked"])
     return Session(
         noise=Noise(**kept["noise"]),
+        stated=_stated_in(kept.get("stated")),
         epoch=_epoch_in(kept["epoch"]),
         former=_epoch_in(kept["former"]),
         parked=tuple(e for e in parked if e is not None),
@@ -59,6 +61,12 @@ def sighting_from(kept: dict[str, Any]) -> Sighting:
 def observed_from(kept: dict[str, Any]) -> Observed:
     """The fact that `dataclasses.asdict` was given."""
     return Observed(**{k: _tuples(v) for k, v in kept.items()})
+
+
+def _stated_in(kept: dict[str, Any] | None) -> StatedAxes | None:
+    if kept is None:
+        return None
+    return StatedAxes(**{k: _tuples(v) for k, v in kept.items()})
 
 
 def _epoch_out(epoch: Epoch | None) -> dict[str, Any] | None:

@@ -26,6 +26,7 @@ import numpy as np
 
 from clemd.geometry import as_rows
 
+from ._axes import Axes, StatedAxes, hypotheses
 from ._estimate import Estimate, Noise
 from ._facts import Observed, Predicted, Sighting
 from ._gate import Change, Contradiction, contradiction, settings_changed
@@ -38,6 +39,9 @@ USEFUL_RADIUS = 0.25
 """A prediction whose error may be a larger share of the field helps nobody."""
 SHARE_ON_MAP = 0.5
 """Of the image, on the map, or it belongs to another one."""
+SEEN = 4
+"""Images that decide about the stage's axes; before, a contradiction counts against
+what is stated of them."""
 GRID = 9
 """Points of the image, each way, that are asked whether they lie on a map."""
 
@@ -88,6 +92,8 @@ class Session:
     """The transform of one session on one LM map; a value, replaced by each image."""
 
     noise: Noise = field(default_factory=Noise)
+    stated: StatedAxes | None = None
+    """What the profile says of the stage's axes: believed until an image is seen."""
     epoch: Epoch | None = None
     former: Epoch | None = None
     """Retired by one image only; it may yet prove right."""
@@ -255,7 +261,11 @@ class Session:
         """A new epoch; keeps of the old one what the contradiction does not touch."""
         seen = observed.placement(sighting)
         old = None if self.epoch is None else self.epoch.estimate
-        if old is None or (against and against.change is Change.MIRRORED):
+        if old is None:
+            estimate = Estimate.begun(
+                sighting, seen, self.noise, axes=self._first_axes(sighting)
+            )
+        elif against and (against.change is Change.MIRRORED or self._is_hearsay(old)):
             estimate = Estimate.begun(sighting, seen, self.noise)
         elif against and against.change is Change.SHIFTED:
             estimate = old.loosened(sighting, seen)
@@ -271,6 +281,15 @@ class Session:
         number = self.numbered + 1
         epoch = Epoch(number=number, estimate=estimate, last=sighting, reason=reason)
         return replace(self, epoch=epoch, numbered=number)
+
+    def _is_hearsay(self, old: Estimate) -> bool:
+        """Do the axes rest on what the profile says more than on images?"""
+        return self.stated is not None and old.images < SEEN
+
+    def _first_axes(self, sighting: Sighting) -> tuple[Axes, ...]:
+        # a turned scan turns the axes, by an angle whose sign is the vendor's
+        is_turned = sighting.scan_rotation_deg != 0
+        return tuple(hypotheses(None if is_turned else self.stated))
 
 
 def _sharpened(epoch: Epoch, sighting: Sighting, observed: Observed) -> Epoch:

@@ -17,6 +17,7 @@ from clemd.sessions import (
     Predicted,
     Session,
     Standing,
+    StatedAxes,
     from_text,
     next_best,
     target,
@@ -87,6 +88,69 @@ def test_one_image_does_not_pretend_to_know_the_axes() -> None:
     said = session.predict(world.shoot(np.array([90.0, 40.0])).sighting, MAP)
     assert isinstance(said, str)
     assert "only to" in said
+
+
+def told_of(world: World, confidence: float, *, wrong: bool = False) -> StatedAxes:
+    """What a profile says of this world's stage."""
+    square = np.rint(world.stage_to_image)
+    (xx, xy), (yx, yy) = (np.diag([1.0, -1.0]) if wrong else np.eye(2)) @ square
+    return StatedAxes(stage_to_image=(xx, xy, yx, yy), confidence=confidence)
+
+
+def test_stated_axes_foretell_the_second_image() -> None:
+    """As sure as the profile is; less sure, and nothing is foretold, as without it."""
+    told = []
+    for seed in range(1000, 1020):
+        world = World.drawn(seed)
+        first, second = world.shoot(), world.shoot()
+        sure, unsure = (
+            fold(Session(stated=told_of(world, c)), first).session for c in (0.97, 0.9)
+        )
+        assert isinstance(unsure.predict(second.sighting, MAP), str)
+        if isinstance(sure.predict(second.sighting, MAP), Predicted):
+            error, radius = error_of(sure, second)
+            told.append(error <= radius)
+
+    assert len(told) >= 8
+    assert all(told)
+
+
+@pytest.mark.parametrize("seed", range(1000, 1012))
+@pytest.mark.parametrize("confidence", [0.9, 0.98])
+def test_images_overrule_axes_that_are_stated_wrong(
+    seed: int, confidence: float
+) -> None:
+    """A mirrored sign in the profile costs an epoch, not the session."""
+    world = World.drawn(seed)
+    session = Session(stated=told_of(world, confidence, wrong=True))
+    retired = 0
+    for _ in range(9):
+        folded = fold(session, world.shoot())
+        session, retired = folded.session, retired + (folded.event is Event.RETIRED)
+    assert session.epoch is not None
+    estimate = session.epoch.estimate
+    b = estimate.means[estimate.best, 2:6].reshape(2, 2)
+    true = world.to_map @ world.stage_to_image
+
+    assert np.abs(b - true).max() < 0.05 * np.abs(true).max()
+    assert estimate.axes[estimate.best].name != "as the profile says"
+    assert retired <= 1
+
+
+def test_stated_axes_hold_for_an_unturned_scan_only() -> None:
+    """By how much, and which way, a scan rotation turns them is the vendor's secret."""
+    world = World.drawn(3)
+    shot = world.shoot()
+    turned = replace(shot, sighting=replace(shot.sighting, scan_rotation_deg=90.0))
+    stated = Session(stated=told_of(world, 0.97))
+    names = []
+    for one in (shot, turned):
+        epoch = fold(stated, one).session.epoch
+        assert epoch is not None
+        names.append(epoch.estimate.axes[epoch.estimate.best].name)
+
+    assert names[0] == "as the profile says"
+    assert names[1] != "as the profile says"
 
 
 @pytest.mark.parametrize("seed", range(20, 28))
@@ -229,7 +293,8 @@ def test_session_survives_as_text_bit_for_bit() -> None:
     """A restart must not change the next prediction by anything."""
     world, session = learned(World.drawn(12))
     doubted = fold(session, world.shifted(200.0).shoot()).session
-    for kept in (session, doubted, Session()):
+    stated = Session(stated=told_of(world, 0.9))
+    for kept in (session, doubted, stated, Session()):
         again = from_text(to_text(kept))
         assert to_text(again) == to_text(kept)
         assert again.standing is kept.standing
