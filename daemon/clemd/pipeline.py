@@ -48,10 +48,17 @@ from clemd.series import (
     energies_ev,
     write_aligned,
 )
-from clemd.sides import Loaded, engine_for, prepare_sides, working_px_of
+from clemd.sides import (
+    DEFAULT_ENGINE,
+    Loaded,
+    bands_unused,
+    engine_for,
+    prepare_sides,
+    working_px_of,
+)
 
 if TYPE_CHECKING:  # torch loads with it
-    from clemd.registration import Checkpoints
+    from clemd.registration import Checkpoints, Limits
 
 RATIO_WARNING = 0.01
 """Metadata and measurement may differ by this fraction before we say so."""
@@ -111,91 +118,148 @@ def register_pair(
     """Lay one EM image on one LM map.
 
     An engine that takes minutes leaves its state in `checkpoints` and goes on from it.
-    A pair that cannot be registered comes back `rejected` with the reason.
+    A pair that cannot be registered comes back `rejected` with the reason. Under `auto`
+    the default engine is asked where the one for spectra refuses what it was given.
 
     Raises:
         WrongResultError: the device has computed something that is not so.
     """
     started = time.perf_counter()
     began_s = time.monotonic() - request.spent_s
-    from clemd.registration import (
-        EngineContext,
-        Limits,
-        bands_for,
-        breathing_within,
-        engine_named,
-        recheck,
-        resolve_device,
-    )
+    from clemd.registration import Limits, breathing_within, resolve_device
 
     limits = Limits(
         time_s=request.time_limit_s,
         memory_bytes=request.memory_limit_bytes,
         started_s=began_s,
     )
-
-    hold = breathing_within(limits, breathe)
-    ratio = request.pixel_ratio or metadata_ratio(em.frame, lm.frame)
-    device = resolve_device(request.device)
+    task = _Task(
+        em=em,
+        lm=lm,
+        request=request,
+        ratio=request.pixel_ratio or metadata_ratio(em.frame, lm.frame),
+        device=resolve_device(request.device),
+        limits=limits,
+        hold=breathing_within(limits, breathe),
+        checkpoints=checkpoints,
+        started_s=started,
+    )
     name = engine_for(request.engine, em, lm)
-    engine = engine_named(name, afresh=request.afresh)
-    hashes = (em.frame.content_sha256, lm.frame.content_sha256)
     try:
-        _check_ratio(em, lm, ratio)
-        limits.check_fits(working_px_of(em, lm, ratio))
-        sides = prepare_sides(
-            em, lm, bands_for(name), ratio=ratio, line=request.energy_line, hold=hold
-        )
-        prepared = time.perf_counter()
-        found = engine.register(
-            sides.em,
-            sides.lm,
-            PosePrior(
-                pixel_size_ratio=ratio,
-                scale_tolerance=request.scale_tolerance,
-                mirror=request.mirror,
-                expected=request.expected or stated_place(em.frame, lm.frame),
-                only_expected=request.only_expected,
-            ),
-            EngineContext(
-                device=device,
-                seed=request.seed,
-                tolerance=request.tolerance,
-                time_limit_s=request.time_limit_s,
-                breathe=hold,
-                checkpoints=checkpoints,
-            ),
-        )
-        found = recheck(*sides.seen_by(engine), found)
+        found = _laid(task, name)
     except RegistrationRefusedError as refused:
-        return Registration(
-            verdict=Verdict.REJECTED,
-            confidence=0.01,
-            em_to_lm=None,
-            engine=engine.name,
-            engine_version=engine.version,
-            device=device,
+        if request.engine != "auto" or name == DEFAULT_ENGINE:
+            return _refused(task, name, refused.reason)
+        found = _instead(task, name, refused.reason)
+    unused = bands_unused(em) if request.engine == "auto" else ""
+    return replace(found, reasons=(*found.reasons, unused)) if unused else found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Task:
+    """One pair and what holds for every engine that is asked about it."""
+
+    em: Loaded
+    lm: Loaded
+    request: Request
+    ratio: float | None
+    device: str
+    limits: Limits
+    hold: Callable[[str], None]
+    checkpoints: Checkpoints | None
+    started_s: float
+
+
+def _laid(task: _Task, name: str) -> Registration:
+    """What the engine of that name says of the pair.
+
+    Raises:
+        RegistrationRefusedError: it cannot work on what it was given.
+        WrongResultError: the device has computed something that is not so.
+    """
+    from clemd.registration import EngineContext, bands_for, engine_named, recheck
+
+    em, lm, request, ratio = task.em, task.lm, task.request, task.ratio
+    engine = engine_named(name, afresh=request.afresh)
+    _check_ratio(em, lm, ratio)
+    task.limits.check_fits(working_px_of(em, lm, ratio))
+    sides = prepare_sides(
+        em, lm, bands_for(name), ratio=ratio, line=request.energy_line, hold=task.hold
+    )
+    prepared = time.perf_counter()
+    found = engine.register(
+        sides.em,
+        sides.lm,
+        PosePrior(
+            pixel_size_ratio=ratio,
+            scale_tolerance=request.scale_tolerance,
+            mirror=request.mirror,
+            expected=request.expected or stated_place(em.frame, lm.frame),
+            only_expected=request.only_expected,
+        ),
+        EngineContext(
+            device=task.device,
             seed=request.seed,
-            asked=request.asked,
-            reasons=(refused.reason,),
-            input_sha256=hashes,
-            seconds=Timing(total=time.perf_counter() - started),
-        )
+            tolerance=request.tolerance,
+            time_limit_s=request.time_limit_s,
+            breathe=task.hold,
+            checkpoints=task.checkpoints,
+        ),
+    )
+    found = recheck(*sides.seen_by(engine), found)
     return replace(
         found,
-        reasons=(*found.reasons, sides.why),
+        reasons=(*found.reasons, *([sides.why] if sides.why else [])),
         warnings=(
+            *sides.em.warnings,
+            *sides.lm.warnings,
             *found.warnings,
             *_warnings(found, ratio, given=request.pixel_ratio is not None),
         ),
         error_um=radius_in_um(found.error_lm_px, lm),
         asked=request.asked,
-        input_sha256=hashes,
+        input_sha256=(em.frame.content_sha256, lm.frame.content_sha256),
         seconds=replace(
             found.seconds,
-            read=prepared - started,
-            total=time.perf_counter() - started,
+            read=prepared - task.started_s,
+            total=time.perf_counter() - task.started_s,
         ),
+    )
+
+
+def _instead(task: _Task, refusing: str, reason: str) -> Registration:
+    """The default engine's word, where the one for spectra has refused the pair.
+
+    It is kept as that engine's own: to repeat it, nobody has to ask the other first.
+    """
+    said = f"{refusing} was asked first and refused: {reason}"
+    try:
+        found = _laid(task, DEFAULT_ENGINE)
+    except RegistrationRefusedError as refused:
+        if refused.reason == reason:  # nothing to do with spectra
+            return _refused(task, refusing, reason)
+        return _refused(task, DEFAULT_ENGINE, refused.reason, said)
+    return replace(found, reasons=(*found.reasons, said))
+
+
+def _refused(task: _Task, name: str, *reasons: str) -> Registration:
+    """A pair that the engine of that name cannot register, in words."""
+    from clemd.registration import engine_named
+
+    engine = engine_named(name)
+    em, lm = task.em.frame, task.lm.frame
+    return Registration(
+        verdict=Verdict.REJECTED,
+        confidence=0.01,
+        em_to_lm=None,
+        engine=engine.name,
+        engine_version=engine.version,
+        device=task.device,
+        seed=task.request.seed,
+        asked=task.request.asked,
+        reasons=reasons,
+        input_sha256=(em.content_sha256, lm.content_sha256),
+        seconds=Timing(total=time.perf_counter() - task.started_s),
     )
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from clemd.errors import RegistrationRefusedError
 from clemd.exporting import write_ome_tiff
-from clemd.geometry import as_matrix
+from clemd.geometry import apply, as_matrix, corners
 from clemd.model import (
     CALIBRATIONS,
     DEFAULT_CALIBRATION,
@@ -64,7 +64,8 @@ def write_aligned(
     """The EM series on the LM's pixels, one page a band, as OME-TIFF.
 
     `drift_px` (bands, 2) says where a point of the band that was registered lies in
-    every band, ascending energy. What lies outside the EM field is zero.
+    every band, ascending energy. What lies outside the EM field is zero; the file says
+    so, and where the field's corners are.
 
     Raises:
         RegistrationRefusedError: the result has no matrix.
@@ -93,8 +94,18 @@ def write_aligned(
         pixel_size=lm.pixel_size,
         info_bar_rows=0,
         stage=lm.stage,
+        warnings=(*frame.warnings, _no_data(frame.shape, matrix)),
     )
     write_ome_tiff(path, described, warped, name=f"{Path(frame.path).name}, aligned")
+
+
+def _no_data(shape: tuple[int, int], matrix: NDArray[np.float64]) -> str:
+    """That zero is no measurement there, for who opens the file alone."""
+    at = ", ".join(f"({x:.1f}, {y:.1f})" for x, y in apply(matrix, corners(shape)))
+    return (
+        "0 outside the EM field means no data, not a dark specimen; the corners of the "
+        f"field lie at px {at}"
+    )
 
 
 def _back(drift_px: NDArray[np.float64]) -> NDArray[np.float64]:

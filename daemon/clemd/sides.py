@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from clemd.model import Frame, PreparedImage
+from clemd.model import Frame, Modality, PreparedImage
 from clemd.preparing import (
     prepare,
     prepare_cube,
@@ -27,6 +27,7 @@ from clemd.series import EnergyLine, energies_ev, shown_band
 if TYPE_CHECKING:  # torch loads with it
     from clemd.registration import Bands, CubeEngine, Engine
 
+DEFAULT_ENGINE = "multimodal"
 LEAST_BANDS = 3
 """Fewer bands are no spectrum: they are registered as a picture."""
 
@@ -61,6 +62,17 @@ class Loaded:
         return None if size is None else (size.x_um, size.y_um)
 
     @property
+    def sums_bands(self) -> bool:
+        """Are its channels bands, of which none alone shows the specimen?
+
+        Also where the file does not say where on the spectrum they lie.
+        """
+        if self.frame.is_energy_series:
+            return False
+        spectral = self.frame.modality is Modality.HYPERSPECTRAL
+        return self.frame.is_cube or (spectral and len(self.planes) >= LEAST_BANDS)
+
+    @property
     def shown(self) -> int:
         """The channel that is shown of it.
 
@@ -78,11 +90,11 @@ class Loaded:
 
     @property
     def picture(self) -> NDArray[Any]:
-        """What is shown of it: its first channel; of a cube the sum of its bands.
+        """What is shown of it: its first channel; of bands their sum.
 
         Of an energy series the band that holds all electrons.
         """
-        if self.frame.is_energy_series or not self.frame.is_cube:
+        if not self.sums_bands:
             return self.planes[self.shown]
         total = np.zeros(self.frame.shape, np.float32)
         for band in self.planes:
@@ -97,7 +109,7 @@ class Sides:
     em: PreparedImage
     lm: PreparedImage
     why: str
-    """What of the map takes part, in words."""
+    """What of the map takes part, in words; empty where the engine says so itself."""
     pictures: tuple[PreparedImage | None, PreparedImage]
     """(EM, map) on which the answer is checked; None: the engine makes the first."""
 
@@ -124,10 +136,23 @@ def engine_for(name: str, em: Loaded, lm: Loaded) -> str:
     if em.frame.is_energy_series and lm.frame.is_energy_series:
         return "spatio-spectral"
     if em.frame.is_energy_series:
-        return "multimodal"
+        return DEFAULT_ENGINE
     if em.frame.is_cube and len(em.planes) >= LEAST_BANDS:
         return "global-gradient"
-    return "multimodal"
+    return DEFAULT_ENGINE
+
+
+def bands_unused(em: Loaded) -> str:
+    """Why bands of the EM side can be no spectrum for `auto`; empty where they can."""
+    frame, bands = em.frame, len(em.planes)
+    if frame.is_cube or not em.sums_bands:
+        return ""
+    values = len(frame.spectral_axis)
+    axis = f"a spectral axis of {values} values" if values else "no spectral axis"
+    return (
+        f"the {bands} bands were not used as spectra, but their sum as one picture: "
+        f"{Path(frame.path).name} states {axis}"
+    )
 
 
 def prepare_sides(
@@ -170,7 +195,7 @@ def prepare_sides(
     return Sides(
         em=_series(em, ratio, line, hold),
         lm=_series(lm, 1.0, line, hold),
-        why="every band of both series takes part",
+        why="",  # the engine says which bands took part, if it came to that
         pictures=(picture, on_map),
     )
 
@@ -187,7 +212,7 @@ def _structure(lm: Loaded) -> tuple[tuple[int, ...], str]:
 def _picture(em: Loaded, ratio: float | None) -> PreparedImage:
     """The EM image as one grey picture."""
     return prepare(
-        [em.picture] if em.frame.is_cube else em.planes[:3],
+        [em.picture] if em.sums_bands or em.frame.is_cube else em.planes[:3],
         merge=True,
         reduction=ratio,
         info_bar_rows=em.frame.info_bar_rows,

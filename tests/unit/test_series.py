@@ -175,6 +175,10 @@ def test_aligned_cube_lies_on_the_map_with_its_drift_taken_out(tmp_path: Path) -
     )
     written = tifffile.imread(tmp_path / "a.ome.tif")
 
+    with tifffile.TiffFile(tmp_path / "a.ome.tif") as file:
+        said = file.ome_metadata or ""
+    assert "0 outside the EM field means no data" in said
+    assert "(70.0, 10.0), (70.0, 69.0)" in said
     assert written.shape == (5, 90, 100)
     for band in written:  # (30, 20) turned by 90 degrees about the origin
         at = np.unravel_index(int(band.argmax()), band.shape)

@@ -131,7 +131,7 @@ def register_files(
     sys.stdout.write(
         json.dumps(found.to_contract() | facts) + "\n"
         if as_json
-        else _in_words(found, stated)
+        else _in_words(found, stated, wishes)
     )
     return REJECTED if found.verdict is Verdict.REJECTED else 0
 
@@ -167,6 +167,7 @@ def _register(
     spent = found.seconds
     found = replace(
         found,
+        warnings=(*found.warnings, *_said_by(em_image, lm_image)),
         seconds=replace(spent, read=spent.read + read_s, total=spent.total + read_s),
     )
     second = _second(em_image, lm_image, found, wishes, request)
@@ -183,6 +184,16 @@ def _register(
         pipeline.write_first_outputs(out, em_image, lm_image, found, context)
         pipeline.write_more_outputs(out, em_image, lm_image, found, context)
     return found, second, context.metadata_ratio
+
+
+def _said_by(*images: Loaded) -> tuple[str, ...]:
+    """What the readers of the files warned of, each file once."""
+    told = (
+        f"{Path(image.frame.path).name}: {warning}"
+        for image in images
+        for warning in image.frame.warnings
+    )
+    return tuple(dict.fromkeys(told))
 
 
 def _second(
@@ -213,8 +224,15 @@ def _both(em: Path, lm: Path, cache: Path, wishes: Wishes) -> list[ReadResult]:
     return [read_files([file], cache, scene=scene)[0] for file, scene in scenes]
 
 
-def _in_words(found: Registration, stated: float | None) -> str:
-    lines = [f"{found.verdict.value.upper()}  (confidence {found.confidence:.2f})"]
+def _chosen(engine: str) -> str:
+    return "chosen by auto" if engine == "auto" else "named by --engine"
+
+
+def _in_words(found: Registration, stated: float | None, wishes: Wishes) -> str:
+    lines = [
+        f"{found.verdict.value.upper()}  (confidence {found.confidence:.2f})",
+        f"  engine             {found.engine} ({_chosen(wishes.engine)})",
+    ]
     if found.verdict is not Verdict.REJECTED and found.error_lm_px is not None:
         um = "" if found.error_um is None else f" = {found.error_um.p95:.3g} µm"
         lines.append(f"  95 % error radius  {found.error_lm_px.p95:.2f} LM px{um}")

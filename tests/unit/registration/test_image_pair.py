@@ -77,3 +77,13 @@ def test_an_image_that_is_nowhere_on_the_map_is_refused() -> None:
     noise = np.random.default_rng(0).integers(0, 255, EM_SHAPE).astype(np.uint8)
     with pytest.raises(RegistrationRefusedError, match="nowhere on the map"):
         image_pair(noise, [lm], ratio=2.0)
+
+
+@pytest.mark.parametrize(("channels", "reference"), [(0, 0), (1, 1), (1, -1)])
+def test_a_map_with_no_channel_of_that_number_is_refused(
+    channels: int, reference: int
+) -> None:
+    """An empty list of planes is a mistake of the caller's, told as one."""
+    em, lm, _ = pair_of(3, rotation_deg=0.0)
+    with pytest.raises(RegistrationRefusedError, match=f"the map has {channels}"):
+        image_pair(em, [lm] * channels, ratio=2.0, reference=reference)

@@ -171,6 +171,25 @@ def from_the_centre(em: Image, lm: Image) -> Registration:
     )
 
 
+@pytest.mark.parametrize("ratio", [2.0, None])
+def test_an_image_that_is_too_small_is_refused_before_any_search(
+    ratio: float | None,
+) -> None:
+    """A quarter of a minute of search told nobody more than its size does."""
+    em, lm, _ = pair_of(3, rotation_deg=0.0)
+    side, field = (70, lm) if ratio else (200, lm[:30, :30])
+    stages: list[str] = []
+    with pytest.raises(RegistrationRefusedError, match="smaller than the pyramid"):
+        MineEngine(networks=None).register(
+            prepare([np.ascontiguousarray(em[:side, :side])], reduction=ratio or 1.0),
+            prepare([np.ascontiguousarray(field)], reduction=1.0),
+            PosePrior(pixel_size_ratio=ratio),
+            EngineContext(breathe=stages.append),
+        )
+
+    assert stages == []
+
+
 def test_an_image_smaller_than_the_pyramid_is_refused_in_words() -> None:
     """Nothing can be learned from a few hundred pixels."""
     em, lm, _ = pair_of(3, rotation_deg=0.0)

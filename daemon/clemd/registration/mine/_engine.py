@@ -35,7 +35,7 @@ from clemd.registration._sharpening import nearest_similarity
 from ._checkpoint import as_bytes, from_bytes, key_of
 from ._climb import Climb, Rates, Settings
 from ._estimate import STABLE
-from ._grids import Grids, centre_on_centre, grids_of
+from ._grids import Grids, centre_on_centre, check_size, grids_of
 from ._learning import Learning, Schedule
 from ._memory import NETWORKS, Learned, Networks
 from ._network import Arrays, take_weights, weights_of
@@ -94,6 +94,7 @@ class MineEngine:
         began = time.perf_counter()
         context = keeping_limits(context)
         images = Images(em, lm, torch.device(context.device))
+        check_size(images, prior)
         start, rivals = self._started(images, prior, context)
         searched = time.perf_counter()
         if start is None:

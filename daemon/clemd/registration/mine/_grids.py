@@ -8,7 +8,15 @@ import numpy as np
 import torch
 
 from clemd.errors import RegistrationRefusedError
-from clemd.geometry import compose, invert, middle_of, resizing, similarity
+from clemd.geometry import (
+    as_matrix,
+    compose,
+    decompose,
+    invert,
+    middle_of,
+    resizing,
+    similarity,
+)
 from clemd.model import Matrix, PosePrior, PreparedImage
 from clemd.registration._images import Images
 from clemd.registration._witnesses import grey_and_valid
@@ -26,6 +34,8 @@ SAMPLING = Sampling(
     isotropic=True,
 )
 LEAST_LEVELS = 2
+WIDEST_FIELD = 1.2
+"""Most that an EM field is wider than the map, where no pixel size is known."""
 LEAST_PLACES = 200
 """Of the finest level, for the fit; a tenth of it must be held out."""
 
@@ -61,12 +71,7 @@ class Grids:
         levels = levels_of(self.em, self.lm, self.inner(em_to_lm), SAMPLING, seed)
         height, width = self.em.grey.shape
         if len(levels) < LEAST_LEVELS:
-            raise RegistrationRefusedError(
-                f"the EM field is {width} x {height} px at the map's resolution, "
-                f"smaller than the pyramid of `mine`, which needs "
-                f"{LEAST_LEVELS * SAMPLING.least_side_px} px a side: use "
-                "multimodal, or a map of finer pixels"
-            )
+            raise _too_small(height, width)
         fitted, held = levels[0].fitted, len(levels[0].places) - levels[0].fitted
         if fitted < LEAST_PLACES or held < LEAST_PLACES // 10:
             raise RegistrationRefusedError(
@@ -74,6 +79,36 @@ class Grids:
                 "resolution: too few to learn from; use multimodal"
             )
         return levels
+
+
+def check_size(images: Images, prior: PosePrior) -> None:
+    """Refuse before the search what must be refused after it.
+
+    Raises:
+        RegistrationRefusedError: at no scale that the prior allows is the EM field as
+            large as the pyramid.
+    """
+    em, lm = images.em.full_shape, images.lm.full_shape
+    if prior.pixel_size_ratio is not None:
+        least = prior.pixel_size_ratio * (1 - prior.scale_tolerance)
+    else:
+        least = float(np.sqrt(em[0] * em[1] / (lm[0] * lm[1]))) / WIDEST_FIELD
+    if prior.expected is not None:
+        least = min(
+            least, 1 / decompose(as_matrix(prior.expected), middle_of(em)).scale
+        )
+    pitch = images.reduction(least, FINEST_EM_PX, FINEST_LM_PX)
+    height, width = _shape_at(images.em, pitch * least)
+    if min(height, width) // 2 < SAMPLING.least_side_px:
+        raise _too_small(height, width)
+
+
+def _too_small(height: int, width: int) -> RegistrationRefusedError:
+    return RegistrationRefusedError(
+        f"the EM field is {width} x {height} px at the map's resolution, smaller than "
+        f"the pyramid of `mine`, which needs {LEAST_LEVELS * SAMPLING.least_side_px} "
+        "px a side: use multimodal, or a map of finer pixels"
+    )
 
 
 def centre_on_centre(images: Images, prior: PosePrior) -> Matrix:
@@ -109,10 +144,16 @@ def grids_of(images: Images, start: Matrix) -> Grids:
 def _plane(image: PreparedImage, reduction: float) -> tuple[Plane, Matrix]:
     """The mean layer at `reduction` px as stored, and the matrix that took it there."""
     height, width = image.mask.shape
-    per_full = float(np.sqrt(abs(np.linalg.det(image.from_full[:2, :2]))))
-    factor = max(reduction * per_full, 0.25)
-    shape = (max(8, round(height / factor)), max(8, round(width / factor)))
+    shape = _shape_at(image, reduction)
     grey, valid = grey_and_valid(image, shape, torch.device("cpu")).numpy()
     plane = Plane(grey=np.asarray(grey), valid=np.asarray(valid > 0.99))
     grid = resizing((height, width), shape)
     return plane, compose(grid, image.from_full)
+
+
+def _shape_at(image: PreparedImage, reduction: float) -> tuple[int, int]:
+    """(height, width) at `reduction` px as stored."""
+    height, width = image.mask.shape
+    per_full = float(np.sqrt(abs(np.linalg.det(image.from_full[:2, :2]))))
+    factor = max(reduction * per_full, 0.25)
+    return max(8, round(height / factor)), max(8, round(width / factor))

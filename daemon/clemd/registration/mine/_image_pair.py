@@ -77,8 +77,14 @@ def image_pair(
     than template matching forgives, some degrees.
 
     Raises:
-        RegistrationRefusedError: too small, constant, or nowhere on the map.
+        RegistrationRefusedError: no such channel, too small, constant, or nowhere on
+            the map.
     """
+    if not 0 <= reference < len(lm):
+        raise RegistrationRefusedError(
+            f"channel {reference} is to be matched and the map has {len(lm)}: give "
+            "the map's planes, and one of their numbers, from zero"
+        )
     seen = _grey(lm[reference])
     template = _grey(em)
     used = measured_ratio(template, seen) if ratio is None else float(ratio)

@@ -198,7 +198,7 @@ def _with_own_evidence(
         "em_drift_px": float(np.abs(laid.em_drift).max()),
         "lm_drift_px": float(np.abs(laid.lm_drift).max()),
     }
-    doubts = []
+    doubts, why = [], []
     if fine is None:
         doubts.append("too little overlap to refine over all bands")
     else:
@@ -208,6 +208,7 @@ def _with_own_evidence(
             "bands_noise_lm_px": fine.noise_px,
             "bands_explained": fine.explained,
         }
+        why = [f"{len(cubes[0].bands)} bands of both series take part"]
         if fine.halves_px > HALVES_LM_PX:
             doubts.append(
                 f"odd and even bands put the image {fine.halves_px:.2f} LM px apart"
@@ -224,7 +225,7 @@ def _with_own_evidence(
             answer,
             verdict=Verdict.REVIEW,
             confidence=min(answer.confidence, 0.9),
-            reasons=(*doubts, *answer.reasons),
+            reasons=(*doubts, *answer.reasons, *why),
             evidence=evidence,
         )
-    return replace(answer, reasons=(*answer.reasons, *doubts), evidence=evidence)
+    return replace(answer, reasons=(*answer.reasons, *doubts, *why), evidence=evidence)
