@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -153,7 +154,7 @@ def test_blind_time_is_in_the_history_with_its_reasons(scene: Scene) -> None:
         if row.temperature_c is None
     ]
     moments = [datetime.fromisoformat(row.at) for row in blind]
-    gaps = [(b - a).total_seconds() for a, b in zip(moments, moments[1:], strict=False)]
+    gaps = [(b - a).total_seconds() for a, b in pairwise(moments)]
 
     assert [row.state for row in blind] == ["blind"] * len(blind)
     assert 6 <= len(blind) <= 12  # one a minute and one for each reason
