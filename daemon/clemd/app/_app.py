@@ -235,6 +235,7 @@ class App:
         await self._until_stopped(house, loops)
         notifier.stopping("draining")
         with suppress(TransientError):  # a full disk must not keep us from ending
+            heat.end()
             self._say(house, "stopped")
             await messenger.flush()
 

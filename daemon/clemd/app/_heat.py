@@ -74,6 +74,11 @@ class HeatWatch:
                 self.tell()
         self._renew()
 
+    def end(self) -> None:
+        """The daemon stops: up to here somebody looked."""
+        if self.sample is not None:
+            self._keep(self.sample)
+
     def tell(self) -> None:
         """Keep and announce how things stand now."""
         house, sample = self._house, self.sample

@@ -168,6 +168,16 @@ def test_blind_time_is_in_the_history_with_its_reasons(scene: Scene) -> None:
     assert (now["state"], now["temperature_c"]) == ("blind", None)
 
 
+def test_the_end_of_a_blind_time_is_kept_where_the_daemon_stops(scene: Scene) -> None:
+    """Or up to a minute of it would be missing."""
+    scene.card.says_c = None
+    scene.feel(50)
+    scene.watch.end()
+
+    last = datetime.fromisoformat(scene.store.thermal_history(LONG_AGO)[-1].at)
+    assert last == scene.clock.wall()
+
+
 def test_one_missed_look_is_not_kept(scene: Scene) -> None:
     """It is bridged, and would only fill the history."""
     scene.feel(20)
