@@ -314,6 +314,16 @@ class SensorDriver(Protocol):
 
 
 @runtime_checkable
+class SensorHints(Protocol):
+    """What a `SensorDriver` may say beside, for a sensor that is named and absent."""
+
+    is_numbered: bool
+    """Its sensors are named `driver:0`, `driver:1` ..."""
+    mend: str
+    """What to do where it finds none."""
+
+
+@runtime_checkable
 class Simulator(Protocol):
     """Writes real files into watched folders, as microscopes would."""
 

@@ -176,7 +176,9 @@ class ThermalMessage(Message):
     wish: Literal["allow", "pause"] | None = None
     """The operator's word, while it holds."""
     set_aside: str = ""
-    """Why the device does not work at all: it has computed something wrong."""
+    """Why the device does not work at all; empty while it may."""
+    set_aside_cause: Literal["", "wrong", "unusable"] = ""
+    """It has computed something wrong, or could not be used."""
     power_limit_w: float | None = None
     """That the device enforces; None = it does not tell."""
     levers: str = ""

@@ -126,6 +126,10 @@ def test_a_trace_is_played_in_its_own_time_and_ends(tmp_path: Path) -> None:
         ("t_s,temperature_c\n0,warm\n", "no number"),
         ("t_s,temperature_c\n0\n", "no number"),
         ("t_s,temperature_c\n1,40\n0,40\n", "not in order"),
+        ("t_s,temperature_c\n0,40\n1,inf\n", "not finite"),
+        ("t_s,temperature_c\n0,40\n1,-inf\n", "not finite"),
+        ("t_s,temperature_c\n0,40\ninf,40\n", "not finite"),
+        ("t_s,temperature_c\n0,40\nnan,40\n", "not finite"),
     ],
 )
 def test_a_bad_trace_is_one_line(tmp_path: Path, text: str, what: str) -> None:
@@ -135,6 +139,14 @@ def test_a_bad_trace_is_one_line(tmp_path: Path, text: str, what: str) -> None:
 
     assert "trace.csv" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_trace_that_a_spreadsheet_saved_is_read(tmp_path: Path) -> None:
+    """They write a byte order mark before UTF-8."""
+    path = write(tmp_path, "\ufefft_s,temperature_c\n0,40\n9,41\n")
+
+    assert path.read_bytes().startswith(b"\xef\xbb\xbf")
+    assert ReplaySensor(path).read().temperature_c == 40
 
 
 def test_the_environment_names_a_trace(

@@ -27,6 +27,7 @@ def hot_hour() -> dict[str, Any]:
         state = "hot" if value > 85 else "warm" if value > 75 else "cool"
         readings.append(
             {
+                "reason": "",
                 "at": at(60 - minute),
                 "state": state,
                 "temperature_c": round(value, 1),
@@ -35,6 +36,12 @@ def hot_hour() -> dict[str, Any]:
                 "throttle": "hw_thermal" if value > 87 else "",
             }
         )
+    unseen = {"temperature_c": None, "power_w": None, "throttle": "", "duty": 0.0}
+    readings += [
+        unseen | {"at": at(25 - n), "state": "blind", "reason": "the sensor is lost"}
+        for n in range(4)  # one a minute, then nobody looked
+    ]
+    readings.sort(key=lambda one: one["at"])
     jobs = [
         {
             "kind": "register",
@@ -109,6 +116,31 @@ def test_timeline_draws_what_was_measured(opened: Any) -> None:
     assert box["top"][1] < box["hot"]
     said = opened.locator("#heat-state").inner_text()
     assert said == "nvml:0 Card: 77 °C: jobs work 50 % of the time"
+
+
+def test_times_in_which_nothing_was_seen_are_marked(opened: Any) -> None:
+    """A gap in the line could as well be a daemon that did not run."""
+    spans = opened.locator("#heat svg rect.blind").evaluate_all(
+        """all => all.map((r) => [Number(r.getAttribute("x")),
+             Number(r.getAttribute("width")), r.textContent])"""
+    )
+
+    left, right = 40, 620 - 52
+    minute = (right - left) / 60
+    ((start, wide, said),) = spans
+    assert start == pytest.approx(left + 35 * minute, abs=1)
+    assert wide == pytest.approx(4.25 * minute, abs=1)
+    assert said.endswith("not seen, the sensor is lost")
+
+
+def test_chip_has_no_old_value_for_a_device_that_is_not_seen(
+    opened: Any, running: Any
+) -> None:
+    """The last temperature says nothing of now."""
+    running.emit({"topic": "thermal", "state": "blind", "reason": "lost"})
+    opened.locator("#thermal[data-state=blind]").wait_for()
+
+    assert opened.locator("#thermal-text").inner_text() == "not seen"
 
 
 def test_pause_is_asked_for_with_its_end(opened: Any, running: Any) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from clemd.cli._doctor import Finding
+from clemd.cli._doctor_finding import Finding
 from clemd.cli._doctor_sample import sample_findings
 from clemd.cli._reading import read_files
 from clemd.config import load_profile

@@ -235,6 +235,7 @@ class App:
         await self._until_stopped(house, loops)
         notifier.stopping("draining")
         with suppress(TransientError):  # a full disk must not keep us from ending
+            heat.end()
             self._say(house, "stopped")
             await messenger.flush()
 
@@ -357,7 +358,7 @@ async def _warm(house: House, executor: LocalExecutor, device: str) -> None:
         _log.warning("worker_not_warm", reason=str(failed))
         house.guard.is_known = True  # as far as anybody can say
         if not house.guard.is_on_cpu:  # a night on the CPU is better than none
-            Holding(house).ban(str(failed))
+            Holding(house).ban(str(failed), "unusable")
     house.committed()
     await asyncio.Event().wait()
 

@@ -81,7 +81,7 @@ class Commands:
             raise UsageError(str(missing), verb, "check the id") from missing
 
     async def _status(self, _: dict[str, Any]) -> dict[str, Any]:
-        return self._views.health()
+        return self._views.health() | {"heat": self._heat.now()}
 
     async def _accept(self, arguments: dict[str, Any]) -> dict[str, Any]:
         return self._overrule(arguments, Verdict.ACCEPTED)

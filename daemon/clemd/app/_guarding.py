@@ -22,7 +22,7 @@ from clemd.thermal import (
 )
 
 from ._kinds import REGISTER, SECOND
-from ._trust import Trust
+from ._trust import Cause, Trust
 from ._urgency import rank_of
 
 _FIRST_WORK_S = {SECOND: 60.0}
@@ -98,6 +98,12 @@ class Guard:
         """The CPU is the device, and nobody's substitute."""
         return self.device == "cpu"
 
+    @property
+    def duty(self) -> float:
+        """The share of the time that jobs may work on the device now, 0..1."""
+        now_s = self._clock()
+        return self.governor.obeyed_duty(now_s) if self.trust.may_work(now_s) else 0.0
+
     def serve_on(self, device: str) -> bool:
         """The worker says where it computes; True where another was expected."""
         self.is_known = True
@@ -153,13 +159,19 @@ class Guard:
                 state=self.governor.acting,
                 sentence=f"runs on the CPU: {self.device} is set aside",
             )
-        decision = self.governor.decide(
-            ThermalJob(priority=rank, work_s=self._work_of(kind), waited_s=waited_s),
-            now_s,
-        )
+        decision = self._by_heat(rank, waited_s, kind)
         if decision.admission is Admission.DEFER and self._held_since_s is None:
             self._held_since_s = now_s
         return decision
+
+    def foretell(self, job: JobRow) -> ThermalDecision:
+        """What heat would say to a job whose turn has not come; counts for nothing."""
+        return self._by_heat(rank_of(job.priority), self._waited_s(job), job.kind)
+
+    def _by_heat(self, rank: Priority, waited_s: float, kind: str) -> ThermalDecision:
+        work_s = self._work_of(kind)
+        job = ThermalJob(priority=rank, work_s=work_s, waited_s=waited_s)
+        return self.governor.decide(job, self._clock())
 
     def _waited_s(self, job: JobRow) -> float:
         """Since it came, but not longer than heat has held the queue."""
@@ -225,9 +237,9 @@ class Guard:
         self.trust.prove(self._clock())
         return was_aside
 
-    def ban(self, reason: str) -> float:
-        """It has computed something wrong; seconds until it may try to prove itself."""
-        return self.trust.ban(reason, self._clock())
+    def ban(self, reason: str, cause: Cause = "wrong") -> float:
+        """It is not to be used; seconds until it may try to prove itself."""
+        return self.trust.ban(reason, self._clock(), cause=cause)
 
     # the operator
 

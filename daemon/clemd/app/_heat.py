@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import structlog
 
 from clemd.messages import ThermalMessage
 from clemd.model import ThermalState
-from clemd.thermal import ThermalLook, ThermalMonitor, ThermalSample
+from clemd.thermal import ThermalLook, ThermalMonitor, ThermalSample, Wish
 
 from ._house import House
 from ._levers import LeverKeeper
+from ._waiting import renew_reasons
 
 HISTORY_EVERY_S = 5.0
 """Readings are looked at every second, kept more rarely: each one is a disk flush."""
+BLIND_EVERY_S = 60.0
+"""Of looks that saw nothing, for the same reason as before."""
+RENEW_EVERY_S = 60.0
+"""Between two looks at what the jobs say that wait."""
 _PATIENT_PERIODS = 3
 """A look that takes longer counts as one that saw nothing."""
+_NUMBER = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?")
 _log = structlog.get_logger(__name__)
 
 
@@ -30,7 +38,9 @@ class HeatWatch:
 
     def __init__(self, house: House, levers: LeverKeeper) -> None:
         self._house, self._levers = house, levers
-        self._kept_s = -HISTORY_EVERY_S
+        self._kept_s = self._renewed_s = -BLIND_EVERY_S
+        self._kept_kind = ""
+        """Why the last kept look saw nothing; empty where it saw something."""
         self._told = (False, False, "")
         self._asked: asyncio.Task[tuple[ThermalMonitor, ThermalLook]] | None = None
         self.sample: ThermalSample | None = None
@@ -58,7 +68,16 @@ class HeatWatch:
         if sample.changed or self._to_tell() != self._told:
             self.tell()
         elif self._is_due(sample):
-            self._keep(sample)
+            if _kind(sample) == self._kept_kind:
+                self._keep(sample)
+            else:
+                self.tell()
+        self._renew()
+
+    def end(self) -> None:
+        """The daemon stops: up to here somebody looked."""
+        if self.sample is not None:
+            self._keep(self.sample)
 
     def tell(self) -> None:
         """Keep and announce how things stand now."""
@@ -77,8 +96,9 @@ class HeatWatch:
                         "temperature_c": _temperature(sample),
                         "limit_c": house.monitor.limits.hot_c,
                         "reason": self.reason(),
-                        "duty": sample.duty,
+                        "duty": house.guard.duty,
                         "set_aside": house.guard.trust.set_aside,
+                        "set_aside_cause": house.guard.trust.cause,
                         "power_limit_w": _power_limit(sample),
                         "levers": self._levers.said,
                         "wish": None if wish is None else wish[0].wish.value,
@@ -101,7 +121,19 @@ class HeatWatch:
             until = f"until {_moment(wish[1])[11:16]} UTC"
             verb = {"pause": "paused", "allow": "allowed"}[wish[0].wish.value]
             said.append(f"{verb} by the operator {until}")
+            if wish[0].wish is Wish.ALLOW and self._is_hot():
+                limit_c = self._house.monitor.limits.hot_c
+                said[-1] += f", but the limit of {limit_c:g} °C still holds"
         return "; ".join(one for one in said if one)
+
+    def now(self) -> dict[str, Any] | None:
+        """The last look in the words of the history; None before the first one."""
+        if self.sample is None:
+            return None
+        return {"at": datetime.now(UTC).isoformat(), **self._row(self.sample)}
+
+    def _is_hot(self) -> bool:
+        return self.sample is not None and self.sample.acting is ThermalState.HOT
 
     def _to_tell(self) -> tuple[bool, bool, str]:
         guard = self._house.guard
@@ -126,22 +158,35 @@ class HeatWatch:
         return answer
 
     def _is_due(self, sample: ThermalSample) -> bool:
-        if _temperature(sample) is None:
-            return False
-        return self._house.clock() - self._kept_s >= HISTORY_EVERY_S
+        kind = _kind(sample)
+        if kind and sample.acting is not ThermalState.BLIND:
+            return False  # one look was missed, and the next will tell
+        is_as_before = kind and kind == self._kept_kind
+        every_s = BLIND_EVERY_S if is_as_before else HISTORY_EVERY_S
+        return self._house.clock() - self._kept_s >= every_s
 
     def _keep(self, sample: ThermalSample) -> None:
-        self._kept_s = self._house.clock()
+        self._kept_s, self._kept_kind = self._house.clock(), _kind(sample)
+        row = self._row(sample)
+        throttle = () if sample.reading is None else sample.reading.throttle_reasons
+        self._house.store.record_thermal(**row | {"throttle": throttle})
+
+    def _row(self, sample: ThermalSample) -> dict[str, Any]:
         reading = sample.reading
-        self._house.store.record_thermal(
-            sample.state.value,
-            temperature_c=_temperature(sample),
-            sensor=self._house.monitor.sensor_name,
-            power_w=None if reading is None else reading.power_w,
-            duty=sample.duty,
-            throttle=() if reading is None else reading.throttle_reasons,
-            reason=self.reason(),
-        )
+        return {
+            "state": sample.state.value,
+            "temperature_c": _temperature(sample),
+            "sensor": self._house.monitor.sensor_name,
+            "power_w": None if reading is None else reading.power_w,
+            "duty": self._house.guard.duty,
+            "throttle": "" if reading is None else ", ".join(reading.throttle_reasons),
+            "reason": self.reason(),
+        }
+
+    def _renew(self) -> None:
+        if self._house.clock() - self._renewed_s >= RENEW_EVERY_S:
+            self._renewed_s = self._house.clock()
+            renew_reasons(self._house)
 
     def _count(self, sample: ThermalSample) -> None:
         metrics, reading = self._house.metrics, sample.reading
@@ -150,7 +195,7 @@ class HeatWatch:
             state=sample.state.value,
             temperature_c=_temperature(sample),
             power_w=None if reading is None else reading.power_w,
-            duty=sample.duty,
+            duty=self._house.guard.duty,
             power_limit_w=_power_limit(sample),
             clock_limit_mhz=None if clocks is None else clocks[1],
         )
@@ -164,6 +209,11 @@ async def _in_thread(monitor: ThermalMonitor) -> tuple[ThermalMonitor, ThermalLo
 
 def _temperature(sample: ThermalSample) -> float | None:
     return None if sample.reading is None else sample.reading.temperature_c
+
+
+def _kind(sample: ThermalSample) -> str:
+    """Why nothing was seen, less the numbers, which change every second."""
+    return _NUMBER.sub("", sample.reason) if sample.reading is None else ""
 
 
 def _power_limit(sample: ThermalSample) -> float | None:

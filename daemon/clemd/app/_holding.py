@@ -18,12 +18,14 @@ from clemd.jobs import (
     WorkerFailedError,
     WorkerLostError,
     WorkerStoppedError,
+    WorkerWrongError,
 )
 from clemd.messages import JobMessage
 from clemd.thermal import Admission, Priority, ThermalDecision
 
 from ._house import House
 from ._kinds import ON_DEVICE, READ
+from ._trust import Cause
 from ._turn import Turn
 from ._urgency import rank_of
 
@@ -58,9 +60,7 @@ class Holding:
             return
         with self._house.store.transaction():
             self._house.queue.hold(job.id, decision.sentence)
-            self.announce(
-                job, "deferred", decision.sentence, wait_s=_estimate(decision)
-            )
+            self.announce(job, "deferred", decision.sentence, wait_s=estimate(decision))
         if is_new:
             self._house.metrics.jobs_deferred.inc()
             _log.info("job_put_off", job=job.id, reason=decision.sentence)
@@ -158,22 +158,25 @@ class Holding:
             await run_in_turn(executor, task, turn, limit_s=PROOF_LIMIT_S, beat=beat)
         except WorkerStoppedError:
             return  # heat: the next job asks again
+        except WorkerWrongError as wrong:
+            self.ban(str(wrong), "wrong")
         except (WorkerLostError, WorkerFailedError) as failed:
-            self.ban(str(failed))
+            self.ban(str(failed), "unusable")
         else:
             if house.guard.proved():
                 _log.info("device_back", device=house.guard.device)
         finally:
             turn.end()
 
-    def ban(self, reason: str) -> None:
+    def ban(self, reason: str, cause: Cause) -> None:
         """The device is set aside for a while; `HeatWatch` tells at its next look."""
-        lasts_s = self._house.guard.ban(reason)
-        self._house.metrics.devices_set_aside.inc()
+        lasts_s = self._house.guard.ban(reason, cause)
+        self._house.metrics.devices_set_aside.labels(cause).inc()
         _log.error(
             "device_set_aside",
             device=self._house.guard.device,
             reason=reason,
+            cause=cause,
             seconds=lasts_s,
         )
 
@@ -210,7 +213,7 @@ class Holding:
             if why is None:
                 self.announce(lease, "leased")
             else:
-                self.announce(lease, "deferred", sentence, wait_s=_estimate(why))
+                self.announce(lease, "deferred", sentence, wait_s=estimate(why))
         self._house.committed()
 
     def _should_tell(self, job_id: int, sentence: str, *, is_new: bool) -> bool:
@@ -234,7 +237,7 @@ class Holding:
         return queue.is_under_way(READ) or queue.peek([READ]) is not None
 
 
-def _estimate(decision: ThermalDecision) -> float | None:
+def estimate(decision: ThermalDecision) -> float | None:
     """Seconds until the job may start, where somebody knows."""
     return decision.wait_s if decision.is_estimate else None
 

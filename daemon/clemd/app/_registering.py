@@ -197,7 +197,7 @@ class Registrar:
         if self._house.guard.is_on_cpu:
             self._fail(lease, reason)
             return
-        self._hold.ban(reason)
+        self._hold.ban(reason, "wrong")
         self._hold.put_back(lease, f"repeated on the CPU: {reason}")
 
     def _beat(self, _stage: str) -> None:

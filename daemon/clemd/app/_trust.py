@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
+Cause = Literal["wrong", "unusable"]
+"""It has computed something wrong, or could not be used."""
 FIRST_BAN_S = 60.0
 LONGEST_BAN_S = 3600.0
 
@@ -26,6 +29,8 @@ class Trust:
     is_cpu: bool
     set_aside: str = ""
     """Why; empty while it may work."""
+    cause: Cause | Literal[""] = ""
+    """Of that."""
     _proved_s: float | None = None
     _until_s: float = 0.0
     _ban_s: float = FIRST_BAN_S
@@ -46,12 +51,14 @@ class Trust:
 
     def prove(self, now_s: float) -> None:
         """It has given the known answer."""
-        self._proved_s, self.set_aside, self._ban_s = now_s, "", FIRST_BAN_S
+        self._proved_s, self._ban_s = now_s, FIRST_BAN_S
+        self.set_aside = self.cause = ""
 
-    def ban(self, reason: str, now_s: float) -> float:
-        """It has computed something wrong; seconds until it may try again."""
+    def ban(self, reason: str, now_s: float, *, cause: Cause = "wrong") -> float:
+        """It is not to be used; seconds until it may try again."""
         lasts_s = self._ban_s
-        self.set_aside, self._until_s = reason, now_s + lasts_s
+        self.set_aside, self.cause = reason, cause
+        self._until_s = now_s + lasts_s
         self._proved_s = None
         self._ban_s = min(LONGEST_BAN_S, 2 * lasts_s)
         return lasts_s

@@ -17,6 +17,7 @@ from clemd.store import NoSuchRecordError, OutboxRow, Reader
 
 from ._house import House
 from ._inbox import Inbox
+from ._kinds import READ, REGISTER
 
 FILES_SHOWN = 200
 JOBS_SHOWN = 200
@@ -136,14 +137,15 @@ class Views:
             "jobs": house.queue.counts(),
             "counts": house.store.counts(),
             "thermal": house.monitor.state.value,
-            "duty": house.guard.governor.duty,
+            "duty": house.guard.duty,
         }
 
     def metrics(self) -> bytes:
         """Prometheus text."""
         house = self._house
         waiting = [s.oldest_waiting_s or 0.0 for s in self._inbox.statuses()]
-        house.metrics.oldest_waiting_s.set(max(waiting, default=0.0))
+        waiting.append(house.queue.oldest_s((READ, REGISTER)))
+        house.metrics.oldest_waiting_s.set(max(waiting))
         counts = house.queue.counts()
         waiting_jobs = sum(counts.get(s, 0) for s in UNFINISHED)
         house.metrics.queue_depth.set(waiting_jobs)
@@ -168,6 +170,8 @@ class Views:
                     "power_w": row.power_w,
                     "duty": row.duty,
                     "throttle": row.throttle,
+                    # of the others it would be a long text for nothing
+                    "reason": row.reason if row.temperature_c is None else "",
                 }
                 for row in house.store.thermal_history(since)
             ],

@@ -50,7 +50,9 @@ class Row:
     value: str
     goal: str = ""
     met: bool | None = None
-    """None where there is no goal, or nothing could be measured."""
+    """None where there is no goal, nothing could be measured, or it is still open."""
+    is_open: bool = False
+    """The figure meets the goal, but with so few trials it need not be true."""
     figure: float | None = None
     """The number behind `value`, for programs."""
 
@@ -78,7 +80,10 @@ def rows_table(rows: Sequence[Row]) -> str:
     marks = {True: "met", False: "NOT MET", None: ""}
     return table(
         ("part", "measure", "value", "goal", ""),
-        [(r.part, r.what, r.value, r.goal, marks[r.met]) for r in rows],
+        [
+            (r.part, r.what, r.value, r.goal, "open" if r.is_open else marks[r.met])
+            for r in rows
+        ],
     )
 
 

@@ -14,28 +14,32 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from clemd.app import LeverNote
-from clemd.config import Profile, Ready, RootKind, RootSettings, load_profile
+from clemd.config import (
+    Profile,
+    Ready,
+    RootKind,
+    RootSettings,
+    load_profile,
+)
 from clemd.driver_api import load_drivers
 from clemd.errors import ClemdError, ProfileError, UsageError
 from clemd.publishing import Bus
 from clemd.reading import sandbox_report
 from clemd.store import REMOTE_TYPES, filesystem_type, sqlite_finding
 from clemd.supervising import configure_logging
-from clemd.thermal import choose_sensor
 
+from ._doctor_finding import FAIL, OK, WARN, Finding, Patient
+from ._doctor_heat import levers, thermometer
 from ._status import find_daemon
 
-OK, WARN, FAIL = "ok", "warn", "fail"
 LEAST_FREE_GB, GOOD_FREE_GB = 1.0, 30.0
 LEAST_WATCHES, LEAST_FILES = 8192, 256
 GOOD_MEMORY_GB = 4.0
@@ -48,29 +52,6 @@ gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
 print(json.dumps({"version": torch.__version__, "gpus": gpus,
                   "usable": torch.cuda.is_available()}))
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing that was looked at."""
-
-    level: str
-    """`ok`, `warn` (works, but know it) or `fail` (will not work)."""
-    what: str
-    value: str
-    mend: str = ""
-    """What to do about it; empty where all is well."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patient:
-    """What is looked at."""
-
-    profile: Profile
-    """The given one, or the defaults."""
-    state: Path
-    is_running: bool
-    """A daemon holds the state folder."""
 
 
 def examine(
@@ -99,8 +80,9 @@ def examine(
 
 
 def _findings(profile_file: Path | None, state: Path) -> Iterator[Finding]:
-    profile = Profile()
+    profile, checks = Profile(), CHECKS
     if profile_file is None:
+        checks = CHECKS_WITHOUT_PROFILE
         yield Finding(
             level=WARN,
             what="profile",
@@ -111,12 +93,14 @@ def _findings(profile_file: Path | None, state: Path) -> Iterator[Finding]:
         try:
             profile = load_profile(profile_file)
         except ProfileError as wrong:
+            # what the defaults would say of it is no finding
+            checks = CHECKS_OF_THE_MACHINE
             yield Finding(level=FAIL, what="profile", value=wrong.what, mend=wrong.mend)
         else:
             yield Finding(level=OK, what="profile", value=str(profile_file))
     running = find_daemon(state) is not None
     patient = Patient(profile=profile, state=state, is_running=running)
-    for look in CHECKS if profile_file is not None else CHECKS_WITHOUT_PROFILE:
+    for look in checks:
         try:
             yield from look(patient)
         except (OSError, ValueError, ClemdError, psutil.Error) as failed:
@@ -192,63 +176,6 @@ def _device(wanted: str, facts: dict[str, Any]) -> Finding:
     return Finding(level=OK, what="device", value=f"CPU, {cores} cores; no GPU found")
 
 
-def _thermometer(patient: Patient) -> Iterator[Finding]:
-    mend = "load the sensor's kernel module, or set thermal.sensor"
-    try:
-        sensor = choose_sensor(
-            patient.profile.thermal, load_drivers("clemd.sensors"), time.monotonic
-        )
-    except UsageError as wrong:
-        yield Finding(level=FAIL, what="sensor", value=wrong.what, mend=wrong.mend)
-        return
-    if sensor is None:
-        yield Finding(
-            level=WARN, what="sensor", value="none: heat will not be seen", mend=mend
-        )
-        return
-    try:
-        reading = sensor.read()
-    except ClemdError as lost:
-        yield Finding(level=WARN, what="sensor", value=str(lost), mend=mend)
-    else:
-        celsius = reading.temperature_c
-        shown = "no value" if celsius is None else f"{celsius:.0f} °C"
-        level = WARN if celsius is None else OK
-        yield Finding(
-            level=level,
-            what="sensor",
-            value=f"{sensor.name}: {shown}",
-            mend="" if level == OK else mend,
-        )
-    finally:
-        sensor.close()
-
-
-def _levers(patient: Patient) -> Iterator[Finding]:
-    left = LeverNote(patient.state).read()
-    if left is not None and not patient.is_running:
-        yield Finding(
-            level=WARN,
-            what="levers",
-            value=f"clemd was killed before it put back {left.in_words()} "
-            f"of {left.card}",
-            mend=f"start clemd, which puts it back, or as root: {left.by_hand()}",
-        )
-    thermal = patient.profile.thermal
-    wishes = {
-        "power_limit_w": thermal.power_limit_w,
-        "lock_clocks_mhz": thermal.lock_clocks_mhz,
-    }
-    wanted = [name for name, wish in wishes.items() if wish is not None]
-    if wanted and os.geteuid() != 0:
-        yield Finding(
-            level=WARN,
-            what="levers",
-            value=f"thermal.{' and thermal.'.join(wanted)}: only root may set them",
-            mend="take them out of the profile, or run the service as root",
-        )
-
-
 def _sandbox(_: Patient) -> Iterator[Finding]:
     for layer in sandbox_report():
         is_child = layer.name == "child"
@@ -289,9 +216,12 @@ def _drivers(_: Patient) -> Iterator[Finding]:
         )
 
 
-def _clock(patient: Patient) -> Iterator[Finding]:
+def _timezone(patient: Patient) -> Iterator[Finding]:
     # A profile with a name that this machine does not know was refused before.
     yield Finding(level=OK, what="timezone", value=patient.profile.timezone)
+
+
+def _clock(_: Patient) -> Iterator[Finding]:
     libc = ctypes.CDLL(None)
     # A zeroed `struct timex` (208 bytes on 64-bit Linux) asks and sets nothing.
     answer = libc.adjtimex(ctypes.create_string_buffer(512))
@@ -524,10 +454,11 @@ def _filesystem(path: Path) -> str:
     return filesystem_type(path, text)
 
 
-CHECKS_WITHOUT_PROFILE: tuple[Callable[[Patient], Iterator[Finding]], ...] = (
-    _python, _database, _torch, _thermometer, _levers, _sandbox, _drivers, _clock,
-    _limits, _state_folder,
+CHECKS_OF_THE_MACHINE: tuple[Callable[[Patient], Iterator[Finding]], ...] = (
+    _python, _database, _torch, levers, _sandbox, _drivers, _clock, _limits,
+    _state_folder,
 )  # fmt: skip
+CHECKS_WITHOUT_PROFILE = (*CHECKS_OF_THE_MACHINE, thermometer, _timezone)
 CHECKS = (*CHECKS_WITHOUT_PROFILE, _roots, _inotify, _page_port, _bus)
 
 

@@ -17,7 +17,7 @@ from clemd.pairing import (
     several_specimens,
 )
 
-from ._doctor import OK, WARN, Finding
+from ._doctor_finding import OK, WARN, Finding
 from ._sample_files import SampleFile, few
 
 SEPARATORS = "_- "

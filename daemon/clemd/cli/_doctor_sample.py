@@ -13,7 +13,7 @@ from pathlib import Path
 from clemd.config import Profile
 from clemd.model import Side
 
-from ._doctor import FAIL, OK, WARN, Finding
+from ._doctor_finding import FAIL, OK, WARN, Finding
 from ._doctor_pairs import check_names, check_pairs, check_sessions
 from ._sample_files import SampleFile, few, read_sample
 

@@ -78,6 +78,19 @@ class JobTable:
         )
         return [job_row(row) for row in rows]
 
+    def oldest_s(self, kinds: Sequence[str]) -> float:
+        """Age of the oldest job of these kinds that waits or runs; 0 without one."""
+        rows = self._rows(
+            "SELECT MIN(created_at) FROM jobs WHERE "  # noqa: S608 - own marks
+            f"state IN ({marks(UNFINISHED)}) AND kind IN ({marks(kinds)})",
+            *UNFINISHED,
+            *kinds,
+        )
+        if rows[0][0] is None:
+            return 0.0
+        age = self._now() - datetime.fromisoformat(rows[0][0])
+        return max(0.0, age.total_seconds())
+
     def unfinished_kinds(self) -> frozenset[str]:
         """The kinds of which somebody works on a job, or still has to."""
         sql = "SELECT DISTINCT kind FROM jobs WHERE state IN (?, ?, ?)"

@@ -34,7 +34,7 @@ class Metrics:
         self.jobs_failed = self._counter("jobs_failed", "Job attempts that failed")
         self.bus_published = self._counter("bus_published", "Messages sent on the bus")
         self.oldest_waiting_s = self._gauge(
-            "oldest_waiting_seconds", "Age of the oldest file without a result"
+            "oldest_waiting_seconds", "Age of the oldest file or pair without a result"
         )
         self.temperature_c = self._gauge(
             "temperature_celsius", "Temperature of the device; NaN when blind"
@@ -68,9 +68,15 @@ class Metrics:
         self.jobs_on_cpu = self._counter(
             "jobs_moved_to_cpu", "Jobs that ran on the CPU instead of the device"
         )
-        self.devices_set_aside = self._counter(
-            "device_set_aside", "Times that the device computed something wrong"
+        self.devices_set_aside = Counter(
+            "clemd_device_set_aside",
+            "Times that the device was set aside: it computed something wrong, "
+            "or could not be used",
+            ["cause"],
+            registry=self.registry,
         )
+        for cause in ("wrong", "unusable"):  # 0 is said too
+            self.devices_set_aside.labels(cause)
         self.queue_depth = self._gauge("queue_depth", "Jobs that wait or run")
         self.free_bytes = self._gauge("free_bytes", "Free space of the state folder")
         self.last_byte_to_result_s = Histogram(

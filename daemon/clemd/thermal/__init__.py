@@ -11,7 +11,12 @@ from ._governor import Governor
 from ._history import ThermalHistory
 from ._limits import BlindRule, Limits
 from ._model import ThermalModel
-from ._monitor import ThermalLook, ThermalMonitor, ThermalSample
+from ._monitor import (
+    ThermalLook,
+    ThermalMonitor,
+    ThermalSample,
+    why_unbelievable,
+)
 from ._override import Override, Wish
 from ._stair import LeverStep, Stair, steps_of
 from ._states import StateMachine, Thresholds
@@ -40,4 +45,5 @@ __all__ = [
     "Wish",
     "choose_sensor",
     "steps_of",
+    "why_unbelievable",
 ]

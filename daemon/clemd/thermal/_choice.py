@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from clemd.config import ThermalSettings
-from clemd.driver_api import Sensor, SensorDriver
+from clemd.driver_api import Sensor, SensorDriver, SensorHints
 from clemd.errors import SensorLostError, UsageError
 
 
@@ -40,7 +40,7 @@ def choose_sensor(
     or a sensor's (`nvml:1`).
 
     Raises:
-        UsageError: the trace cannot be played, or no driver has that name.
+        UsageError: the trace cannot be played, or no driver has such a name.
     """
     offered = tuple(drivers)
     if settings.trace is not None:
@@ -48,13 +48,8 @@ def choose_sensor(
     if settings.sensor == "none":
         return None
     wanted = None if settings.sensor == "auto" else settings.sensor
-    names = [driver.name for driver in offered]
-    if wanted is not None and wanted.split(":")[0] not in names:
-        raise UsageError(
-            f"no sensor driver is called {wanted.split(':')[0]!r}",
-            f"thermal.sensor = {settings.sensor!r}",
-            f"use auto, none, or one of {', '.join(names)}",
-        )
+    if wanted is not None:
+        _check_name(wanted, offered)
     chosen: Sensor | None = None
     for driver in offered:
         if wanted is not None and wanted.split(":")[0] != driver.name:
@@ -68,6 +63,31 @@ def choose_sensor(
         if chosen is not None:
             return chosen
     return None
+
+
+def _check_name(wanted: str, offered: tuple[SensorDriver, ...]) -> None:
+    """A name that no sensor can have would be taken for one that is absent."""
+    where = f"thermal.sensor = {wanted!r}"
+    kind, colon, which = wanted.partition(":")
+    drivers = {driver.name: driver for driver in offered}
+    if kind not in drivers:
+        known = ", ".join(drivers)
+        raise UsageError(
+            f"no sensor driver is called {kind!r}",
+            where,
+            f"use auto, none, or one of {known}",
+        )
+    driver: object = drivers[kind]
+    is_numbered = isinstance(driver, SensorHints) and driver.is_numbered
+    number = which.split(" ")[0]
+    if is_numbered and colon and not (number.isascii() and number.isdecimal()):
+        raise UsageError(
+            f"sensors of {kind} have numbers, not {which!r}",
+            where,
+            f"use {kind} for the first one, or {kind}:0, {kind}:1 ...",
+        )
+    if colon and not which:
+        raise UsageError("a sensor's name is missing", where, f"use {kind} for any")
 
 
 def _is_of(sensor: Sensor, device: str | None) -> bool:

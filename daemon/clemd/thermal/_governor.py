@@ -79,6 +79,14 @@ class Governor:
             return blind_duty(self.limits, self.fit)
         return self._control.duty
 
+    def obeyed_duty(self, now_s: float) -> float:
+        """The same, where the operator or the limit leave it anything at all."""
+        wish = self.wish(now_s)
+        is_paused = wish is not None and wish.wish is Wish.PAUSE
+        if is_paused or self.acting is ThermalState.HOT:
+            return 0.0
+        return self.duty
+
     @property
     def goal_c(self) -> float:
         """The temperature that is held: the limit less a margin."""

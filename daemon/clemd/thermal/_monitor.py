@@ -19,6 +19,16 @@ from ._stuck import StuckDetector
 _PLAUSIBLE_C = (-30.0, 150.0)
 
 
+def why_unbelievable(reading: ThermalReading) -> str:
+    """Why a reading cannot be true, whatever came before it; empty where it can."""
+    value = reading.temperature_c
+    if value is None or math.isnan(value):
+        return f"{reading.sensor} gives no temperature"
+    if not _PLAUSIBLE_C[0] <= value <= _PLAUSIBLE_C[1]:
+        return f"{reading.sensor} says {value:g} °C, which cannot be"
+    return ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThermalLook:
     """What the sensor said at one moment; not yet believed."""
@@ -100,8 +110,7 @@ class ThermalMonitor:
         """Ask the sensor; never raises for what a sensor may do."""
         now_s = self._clock()
         if self._sensor is None:
-            doubt = "no temperature sensor on this machine"
-            return ThermalLook(at_s=now_s, reading=None, doubt=doubt)
+            return ThermalLook(at_s=now_s, reading=None, doubt=self._why_none())
         try:
             reading = self._sensor.read()
         except (SensorLostError, OSError) as lost:
@@ -153,15 +162,22 @@ class ThermalMonitor:
         """Why a reading cannot be believed; empty where it can."""
         if reading is None:
             return "the sensor said nothing"
-        value = reading.temperature_c
-        if value is None or math.isnan(value):
-            return f"{reading.sensor} gives no temperature"
-        if not _PLAUSIBLE_C[0] <= value <= _PLAUSIBLE_C[1]:
-            return f"{reading.sensor} says {value:g} °C, which cannot be"
+        absurd = why_unbelievable(reading)
+        if absurd:
+            return absurd
         stuck_s = self._stuck.observe(reading, now_s=now_s)
         if stuck_s is not None:
+            value = reading.temperature_c
             return f"{reading.sensor} has said {value:g} °C for {stuck_s:.0f} s"
         return ""
+
+    def _why_none(self) -> str:
+        """Why there is no sensor to ask."""
+        if self._settings.sensor == "none":
+            return "the sensor is switched off in the profile (thermal.sensor)"
+        if self._settings.sensor == "auto":
+            return "no temperature sensor on this machine"
+        return f"there is no sensor {self._settings.sensor} on this machine"
 
     def _explain(self, temperature_c: float | None) -> str:
         said = "" if temperature_c is None else f"{temperature_c:.0f} °C"

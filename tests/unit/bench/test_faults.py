@@ -14,6 +14,7 @@ from clemd.bench._fault_kinds import KINDS
 from clemd.bench._fault_run import fault_rows, has_moved, is_caught, is_dangerous
 from clemd.bench._faults import NONE, Outcome, answer, faults_of, pair_of
 from clemd.bench._forking import Watcher
+from clemd.bench._table import Row, rows_table
 
 RESULT = torch.linspace(-1.0, 1.0, 600).reshape(3, 200)
 CLEAN = Outcome(
@@ -98,6 +99,32 @@ def test_outcomes_are_counted_for_what_they_are(
     rows = {row.what: row for row in fault_rows([CLEAN, one])}
     wrong = rows["published as accepted and off by more than 1 LM px"]
     assert wrong.met is not dangerous
+
+
+@pytest.mark.parametrize(
+    ("trials", "dangerous", "caught", "mark"),
+    [(10, 0, 10, "open"), (2000, 0, 2000, "met"), (10, 10, 0, "NOT MET")],
+)
+def test_goal_is_met_only_where_chance_cannot_have_met_it(
+    trials: int, dangerous: int, caught: int, mark: str
+) -> None:
+    """One of one caught is 100 %, and might as well be a fifth."""
+    noticed = replace(FAULT, moved_lm_px=0.5, noticed="a sum")
+    missed = replace(FAULT, moved_lm_px=5.0, error_lm_px=5.0)
+    rows = fault_rows([CLEAN, *[noticed] * caught, *[missed] * dangerous])
+    marks = {row.what: line for row, line in zip(rows, _marks(rows), strict=True)}
+
+    assert marks["of those: caught before publication"] == mark
+    assert marks["published as accepted and off by more than 1 LM px"] == mark
+    assert marks["false alarms: no fault, and yet a check complains"] == "open"
+    assert len(rows) == len(marks)
+    assert trials == caught + dangerous
+
+
+def _marks(rows: list[Row]) -> list[str]:
+    """What stands at the end of each line."""
+    _head, _rule, *lines = rows_table(rows).splitlines()
+    return [line.split("|")[-2].strip() for line in lines]
 
 
 def test_released_device_goes_on_to_the_same_bits() -> None:

@@ -7,6 +7,7 @@ const WIDTH = 620, LEFT = 40, RIGHT = 52, TOP = 10;
 const HEAT = 150, ROW = 18, GAP = 12; // heights, px
 const SPANS = { "1 h": 3600, "12 h": 43200 };
 const BROKEN_S = 30; // no line across a longer silence
+const BLIND_S = 75; // for so long a look that saw nothing speaks: one a minute is kept
 const HOLDS_S = 900;
 const WISHES = { pause: "Pause 15 min", allow: "Allow 15 min", none: "Resume" };
 const HINTS = {
@@ -24,14 +25,45 @@ function draw(kind, facts, ...children) {
   return element;
 }
 
-/** Points as path data; a new piece after each silence. */
+const isSeen = (reading) => Number.isFinite(reading.temperature_c);
+
+/** Points as path data; a new piece after each silence, and after what saw nothing. */
 function path(points) {
   let before = null;
   return points.map(([at, x, y]) => {
     const joins = before !== null && at - before < BROKEN_S;
+    if (y === null) { before = null; return ""; }
     before = at;
     return `${joins ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`;
   }).join("");
+}
+
+/** [from, to, reason] of the times in which nothing was seen. */
+function blindSpans(readings, now) {
+  const spans = [];
+  readings.forEach((r, n) => {
+    if (isSeen(r)) return;
+    const from = seconds(r.at), next = readings[n + 1];
+    const to = Math.min(next ? seconds(next.at) : now, from + BLIND_S);
+    const last = spans.at(-1);
+    if (last && from - last[1] < 1 && last[2] === r.reason) last[1] = to;
+    else spans.push([from, to, r.reason]);
+  });
+  return spans;
+}
+
+function blindness(spans, x, height) {
+  const parts = [];
+  let free = LEFT; // where the next word may begin
+  for (const [from, to, reason] of spans) {
+    const left = Math.max(LEFT, x(from)), wide = Math.max(2, x(to) - left);
+    parts.push(draw("rect", { x: left, y: TOP, width: wide, height, class: "blind" },
+      draw("title", {}, `${clockTime(from * 1000)} to ${clockTime(to * 1000)}: not seen${reason ? `, ${reason}` : ""}`)));
+    if (wide < 52 || left < free) continue;
+    parts.push(draw("text", { x: left + 4, y: TOP + 12, class: "blind" }, "not seen"));
+    free = left + 52;
+  }
+  return parts;
 }
 
 function temperature(view, seen, x) {
@@ -49,7 +81,7 @@ function temperature(view, seen, x) {
   for (const r of seen.filter((one) => one.throttle))
     parts.push(draw("rect", { x: x(seconds(r.at)) - 1, y: TOP, width: 2, height: HEAT, class: "slowed" },
       draw("title", {}, `${clockTime(r.at)}: the device slowed itself (${r.throttle})`)));
-  parts.push(draw("path", { class: "heat", d: path(seen.map((r) => [seconds(r.at), x(seconds(r.at)), y(r.temperature_c)])) }));
+  parts.push(draw("path", { class: "heat", d: path(view.readings.map((r) => [seconds(r.at), x(seconds(r.at)), isSeen(r) ? y(r.temperature_c) : null])) }));
   return parts;
 }
 
@@ -60,7 +92,7 @@ function duty(readings, x, top) {
     draw("rect", { x: LEFT, y: top, width: WIDTH - LEFT - RIGHT, height: ROW, class: "bed" })];
   known.forEach((r, n) => {
     const from = seconds(r.at), next = known[n + 1];
-    const to = Math.min(next ? seconds(next.at) : from + 5, from + BROKEN_S);
+    const to = Math.min(next ? seconds(next.at) : from + 5, from + (isSeen(r) ? BROKEN_S : BLIND_S));
     parts.push(draw("rect", { x: x(from), y: y(r.duty), width: x(to) - x(from) + 0.4, height: ROW * r.duty, class: "duty" }));
   });
   return parts;
@@ -91,8 +123,8 @@ function clock(from, to, x, y) {
 
 /** The timeline as one SVG, or a sentence where there is nothing to draw. */
 export function timeline(view) {
-  const seen = (view.readings || []).filter((r) => Number.isFinite(r.temperature_c));
-  if (!seen.length && !view.jobs?.length) return h("p.quiet", {}, "Nothing is kept of this time yet.");
+  const seen = (view.readings || []).filter(isSeen);
+  if (!view.readings?.length && !view.jobs?.length) return h("p.quiet", {}, "Nothing is kept of this time yet.");
   const from = seconds(view.since), to = seconds(view.now);
   const x = (at) => LEFT + ((at - from) / (to - from)) * (WIDTH - LEFT - RIGHT);
   let top = TOP;
@@ -103,6 +135,7 @@ export function timeline(view) {
   }
   parts.push(...duty(view.readings, x, top), ...jobs(view.jobs, x, top + ROW + GAP / 2));
   top += 2 * ROW + GAP / 2;
+  parts.unshift(...blindness(blindSpans(view.readings, to), x, top - TOP));
   parts.push(...clock(from, to, x, top + 16));
   return draw("svg", { viewBox: `0 0 ${WIDTH} ${top + 22}`, role: "img", "aria-label": "Temperature, duty and jobs over time" }, ...parts);
 }

@@ -43,8 +43,9 @@ export function showThermal(store) {
   const { thermal, history } = store;
   const chip = byId("thermal");
   chip.dataset.state = thermal?.state || "unknown";
-  const value = thermal?.temperature_c ?? history.at(-1)?.[1];
-  const words = { cool: "cool", warm: "warm", hot: "hot: waiting", blind: "no sensor" };
+  // the last value says nothing of a device that is not seen
+  const value = thermal?.state === "blind" ? null : thermal?.temperature_c ?? history.at(-1)?.[1];
+  const words = { cool: "cool", warm: "warm", hot: "hot: waiting", blind: "not seen" };
   const wishes = { pause: "paused by the operator", allow: "allowed by the operator" };
   const state = wishes[thermal?.wish] || words[thermal?.state] || "no temperature";
   byId("thermal-text").textContent = Number.isFinite(value) ? `${number(value, 0)} °C ${state}` : state;

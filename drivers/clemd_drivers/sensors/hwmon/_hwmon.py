@@ -93,6 +93,8 @@ class HwmonDriver:
     """Finds the CPU's thermometers; `root` is another folder only in tests."""
 
     name = "hwmon"
+    is_numbered = False
+    mend = "load the kernel module of the CPU's chip (coretemp, k10temp)"
     priority = 20
 
     def __init__(self, root: Path = _ROOT) -> None:

@@ -150,6 +150,8 @@ class NvmlDriver:
 
     name = "nvml"
     priority = 10
+    is_numbered = True
+    mend = "install NVIDIA's driver, until nvidia-smi lists the card"
 
     def discover(self) -> Sequence[Sensor]:
         """One sensor per GPU; empty without a card, a driver, or its library."""

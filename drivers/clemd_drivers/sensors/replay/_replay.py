@@ -1,7 +1,8 @@
 """Play a CSV file of temperatures instead of asking a device.
 
 The file has a header line and the columns `t_s,temperature_c`: seconds since its start
-(ascending) and degrees Celsius. `nan` or an empty field is a sensor that says nothing.
+(ascending) and degrees Celsius. `nan` or an empty field is a sensor that says nothing;
+an infinite one is refused, because no sensor says it.
 After its last line the recording has ended and the sensor is lost: a trace that started
 again would be a jump that no device makes.
 """
@@ -66,6 +67,8 @@ class ReplayDriver:
     name = "replay"
     priority = 0
     """First: whoever sets the variable wants the recording, not the device."""
+    is_numbered = False
+    mend = f"set {VARIABLE} to a readable trace, or use thermal.trace"
 
     def discover(self) -> Sequence[Sensor]:
         """One sensor if CLEMD_THERMAL_TRACE names a readable trace, else none."""
@@ -89,7 +92,7 @@ class ReplayDriver:
 def _read_trace(path: Path) -> tuple[list[float], list[float]]:
     mend = "give a CSV file with the columns t_s,temperature_c, ascending in time"
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.reader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as failed:
         reason = getattr(failed, "strerror", None) or "not a text table"
@@ -103,6 +106,8 @@ def _read_trace(path: Path) -> tuple[list[float], list[float]]:
         raise UsageError(
             "trace has a line that is no number", str(path), mend
         ) from failed
+    if any(map(math.isinf, values)) or not all(map(math.isfinite, times_s)):
+        raise UsageError("trace has a number that is not finite", str(path), mend)
     if not times_s or times_s != sorted(times_s):
         raise UsageError("trace is empty or not in order of time", str(path), mend)
     return times_s, values
