@@ -30,7 +30,9 @@ ROOM = 2.0
 STRAY = 0.1
 """Share of the series' own rise by which a band may lie beside its neighbours."""
 MOST = 1 / 4
-"""Share of the bands that may be left out; more is no series."""
+"""Share of the bands that may be left out one by one; more is no series."""
+BLANK = 1e-6
+"""Contrast, as a share of that rise, below which a page shows nothing at all."""
 
 
 def without_strays(em: Cube, lm: Cube) -> tuple[Cube, Cube, tuple[str, ...]]:
@@ -63,8 +65,11 @@ def stray_bands(bands: Bands, mask: BoolImage) -> list[int]:
     """Indices of the bands that lie beside their neighbours, ascending."""
     seen = _blocks(bands, mask)
     rise = _rms(np.subtract(*np.quantile(seen, [0.85, 0.15], axis=0)))
-    strays: list[int] = []
-    while len(strays) < MOST * len(bands) and rise > 0:
+    if not rise > 0:
+        return []
+    strays = _blanked(seen, rise)
+    most = len(strays) + MOST * len(bands)
+    while len(strays) < most:
         left = [band for band in range(len(bands)) if band not in strays]
         beside = [_beside(seen, left, at) for at in range(len(left))]
         worst = int(np.argmax(beside))
@@ -72,6 +77,23 @@ def stray_bands(bands: Bands, mask: BoolImage) -> list[int]:
             break
         strays.append(left[worst])  # the worst first: it misleads its neighbours
     return sorted(strays)
+
+
+def _blanked(seen: NDArray[np.float64], rise: float) -> list[int]:
+    """Empty pages that are far from the nearest ones that show something.
+
+    A run of them vouches for itself, so they are judged by the others alone. Where the
+    specimen is as dark as they are, they do no harm and stay.
+    """
+    shown = np.flatnonzero(np.ptp(seen, axis=1) > BLANK * rise)
+    strays = []
+    for band in np.setdiff1d(np.arange(len(seen)), shown):
+        at = int(np.searchsorted(shown, band))
+        near = [int(one) for one in shown[max(0, at - 1) : at + 1]]
+        gaps = [_rms(seen[one] - seen[band]) for one in near]
+        if gaps and min(gaps) > STRAY * rise:
+            strays.append(int(band))
+    return strays
 
 
 def _blocks(bands: Bands, mask: BoolImage) -> NDArray[np.float64]:
@@ -91,7 +113,11 @@ def _beside(seen: NDArray[np.float64], left: list[int], at: int) -> float:
         ends = np.stack([np.median(before, 0), np.median(after, 0)])
         low, high = ends.min(0), ends.max(0)
     else:
-        near = seen[left[1 : 1 + NEAR_END] if at == 0 else left[-1 - NEAR_END : -1]]
+        # of those beyond a gap nobody knows how far the series went on meanwhile
+        close = [b for b in left if 0 < abs(b - left[at]) <= NEAR_END]
+        if len(close) < NEAR:
+            return 0.0
+        near = seen[close]
         step = np.median(np.abs(np.diff(near, axis=0)), 0)
         room = ROOM * len(near) * step
         low, high = np.median(near, 0) - room, np.median(near, 0) + room
@@ -112,9 +138,19 @@ def _in_words(cube: Cube, bands: list[int], side: str) -> str:
     last = len(cube.bands) - 1
     numbers = sorted((band if cube.rising else last - band) + 1 for band in bands)
     many = len(numbers) > 1
-    listed = ", ".join(str(number) for number in numbers)
+    listed = ", ".join(_runs(numbers))
     return (
         f"band{'s' if many else ''} {listed} of the {side} series "
         f"{'do' if many else 'does'} not lie between {'their' if many else 'its'} "
         "neighbours (blanked, lost or of another place): left out of both series"
     )
+
+
+def _runs(numbers: list[int]) -> list[str]:
+    """Neighbours as one: 3, 4, 5 and 9 as `3 to 5` and `9`."""
+    starts = [n for n in numbers if n - 1 not in numbers]
+    ends = [n for n in numbers if n + 1 not in numbers]
+    return [
+        str(start) if start == end else f"{start} to {end}"
+        for start, end in zip(starts, ends, strict=True)
+    ]
