@@ -40,7 +40,7 @@ from clemd.model import (
     TransformModel,
     Verdict,
 )
-from clemd.pairing import metadata_ratio, stated_place
+from clemd.pairing import metadata_ratio, searched_ratio, stated_place
 from clemd.series import (
     ALIGNED,
     DEFAULT_LINE,
@@ -137,7 +137,7 @@ def register_pair(
         em=em,
         lm=lm,
         request=request,
-        ratio=request.pixel_ratio or metadata_ratio(em.frame, lm.frame),
+        ratio=request.pixel_ratio or searched_ratio(em.frame, lm.frame),
         device=resolve_device(request.device),
         limits=limits,
         hold=breathing_within(limits, breathe),
@@ -214,7 +214,12 @@ def _laid(task: _Task, name: str) -> Registration:
             *sides.em.warnings,
             *sides.lm.warnings,
             *found.warnings,
-            *_warnings(found, ratio, given=request.pixel_ratio is not None),
+            *_warnings(
+                found,
+                ratio,
+                metadata_ratio(em.frame, lm.frame),
+                given=request.pixel_ratio is not None,
+            ),
         ),
         error_um=radius_in_um(found.error_lm_px, lm),
         asked=request.asked,
@@ -296,13 +301,19 @@ def radius_in_um(radius: ErrorRadius | None, lm: Loaded) -> ErrorRadius | None:
 
 
 def _warnings(
-    found: Registration, ratio: float | None, *, given: bool
+    found: Registration, ratio: float | None, promised: float | None, *, given: bool
 ) -> tuple[str, ...]:
+    """`ratio` was searched with; `promised` is what the files say."""
     measured = found.pixel_size_ratio
     if found.verdict is Verdict.REJECTED or measured is None:
         return ()
     if ratio is None:
-        return (f"no pixel size in the files: the ratio {measured:.4f} was measured",)
+        why = (
+            "no pixel size in the files"
+            if promised is None
+            else f"the files contradict themselves about the ratio {promised:.4f}"
+        )
+        return (f"{why}: the ratio {measured:.4f} was measured",)
     off = measured / ratio - 1
     if abs(off) <= RATIO_WARNING:
         return ()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from clemd.bench._specimens import simulator
+from clemd.bench._specimens import positive, simulator
 from clemd.bench.methods._vibrational import RAMAN, error_of, vibrational_pair
 from clemd.geometry import as_matrix, corner_errors
 from clemd.model import Channel, ChannelKind, Frame, Modality, PixelSize, Verdict
@@ -153,3 +155,22 @@ def test_a_cube_whose_axis_turns_back_is_laid_by_multimodal() -> None:
     assert found.engine == "multimodal"
     assert "does not run one way" in found.reasons[-1]
     assert found.reasons[-1].startswith("global-gradient was asked first and refused")
+
+
+def test_a_pixel_size_that_its_file_contradicts_is_not_searched_with() -> None:
+    """Wrong by two: nothing would lie on the map; so any scale is looked at."""
+    trial = positive("session", "small", 21)
+    assert trial.em_to_lm is not None
+    scale = math.sqrt(abs(float(np.linalg.det(trial.em_to_lm[:2, :2]))))
+    sem, wide = Modality.SEM, Modality.WIDEFIELD
+    em = loaded("em.tif", trial.em[None], 2 * scale, modality=sem)
+    lm = loaded("lm.tif", trial.lm[None], 1.0, modality=wide)
+    assert em.frame.pixel_size is not None
+    doubted = replace(em.frame.pixel_size, relative_sigma=math.log(2))
+    em = replace(em, frame=replace(em.frame, pixel_size=doubted))
+    found = register_pair(em, lm, Request(device="cpu"))
+
+    assert found.verdict is Verdict.ACCEPTED, found.reasons
+    assert found.pixel_size_ratio == pytest.approx(1 / scale, rel=0.01)
+    (warning,) = found.warnings
+    assert f"contradict themselves about the ratio {0.5 / scale:.4f}" in warning

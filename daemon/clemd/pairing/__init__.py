@@ -2,7 +2,7 @@
 
 from ._arrived import UNKNOWN, Arrived, Told, name_fields, session_of
 from ._candidates import LeftOut, several_specimens, weighed
-from ._clues import StageShare, metadata_ratio
+from ._clues import StageShare, metadata_ratio, searched_ratio
 from ._deciding import decide
 from ._decision import Decision, State
 from ._doubting import Tried
@@ -20,6 +20,7 @@ __all__ = [
     "decide",
     "metadata_ratio",
     "name_fields",
+    "searched_ratio",
     "session_of",
     "several_specimens",
     "stated_place",

@@ -17,6 +17,8 @@ from clemd.name_patterns import said_by
 
 from ._arrived import Arrived, Told
 
+MOST_RELATIVE_SIGMA = 0.1
+"""Of a pixel size; a search round a ratio allows for 10 %."""
 OVERLAP = 0.5
 """Share of the image on the map, as the stage says, from which it lies on it."""
 BESIDE = 0.02
@@ -175,6 +177,18 @@ def span(hours: float) -> str:
     if hours < 1:
         return f"{60 * hours:.0f} min"
     return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.0f} days"
+
+
+def searched_ratio(em: Frame, lm: Frame) -> float | None:
+    """`metadata_ratio`, as far as a search may rely on it.
+
+    None also where a file contradicts itself about its pixel size by more than a search
+    allows for: then any scale is looked at, and what is found says which was right.
+    """
+    ratio = metadata_ratio(em, lm)
+    sizes = [size for size in (em.pixel_size, lm.pixel_size) if size is not None]
+    is_doubted = any(size.relative_sigma > MOST_RELATIVE_SIGMA for size in sizes)
+    return None if is_doubted else ratio
 
 
 def metadata_ratio(em: Frame, lm: Frame) -> float | None:
