@@ -151,12 +151,18 @@ def _large(trials: int, seed: int) -> list[Figure]:
 
 
 def _range(trials: int, seed: int) -> list[Figure]:
-    turned, shifted = capture(trials, seed)
-    told = {"turn": "-15 to +10 deg", "shift": "x -1.6 to +4.9 %, y -2.8 to +3.4 %"}
+    turned, along_x, along_y = capture(trials, seed)
+    told = {
+        "turn": "-15 to +10 deg",
+        "shift along x": "-1.6 to +4.9 %",
+        "shift along y": "-2.8 to +3.4 %",
+    }
+    shifts = tuple(100 * s for s in SHIFTS)
     figures = []
     for kind, rows, at, unit in (
         ("turn", turned, TURNS_DEG, "deg"),
-        ("shift", shifted, tuple(100 * s for s in SHIFTS), "% of the field along x"),
+        ("shift along x", along_x, shifts, "% of the field"),
+        ("shift along y", along_y, shifts, "% of the field"),
     ):
         figures += [
             Figure(

@@ -77,20 +77,27 @@ def large(trials: int, seed: int) -> dict[str, list[Laid]]:
     return rows
 
 
-def capture(trials: int, seed: int) -> tuple[PerPlace, PerPlace]:
-    """Pairs turned, and pairs shifted along x, from centre on centre."""
-    turned = [(turn, 0.0) for turn in TURNS_DEG]
-    shifted = [(0.0, shift) for shift in SHIFTS]
-    return _captured(turned, trials, seed), _captured(shifted, trials, seed)
+def capture(trials: int, seed: int) -> tuple[PerPlace, PerPlace, PerPlace]:
+    """Pairs turned, shifted along x, and shifted along y, from centre on centre."""
+    turned = [(turn, 0.0, 0.0) for turn in TURNS_DEG]
+    along_x = [(0.0, shift, 0.0) for shift in SHIFTS]
+    along_y = [(0.0, 0.0, shift) for shift in SHIFTS]
+    one, two, three = (
+        _captured(places, trials, seed) for places in (turned, along_x, along_y)
+    )
+    return one, two, three
 
 
-def _captured(places: list[tuple[float, float]], trials: int, seed: int) -> PerPlace:
+def _captured(
+    places: list[tuple[float, float, float]], trials: int, seed: int
+) -> PerPlace:
+    """`places`: turn, deg, and shifts along x and y, shares of the field."""
     name = f"published procedure at {RANGE_PX} px"
     rows: PerPlace = {name: [], "engine, centre start": []}
     centre = MineEngine(start="centre", networks=None)
-    for turn, shift in places:
+    for turn, x, y in places:
         pairs = [
-            (at, pair_at(at, rotation_deg=turn, offset=(shift, 0.0)))
+            (at, pair_at(at, rotation_deg=turn, offset=(x, y)))
             for at in range(seed, seed + trials)
         ]
         rows[name].append(
