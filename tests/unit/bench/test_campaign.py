@@ -58,6 +58,7 @@ def shares(rows: list) -> list:
     return [{k: v for k, v in row.items() if "seconds" not in k} for row in arms(rows)]
 
 
+@pytest.mark.slow
 @pytest.mark.long
 def test_killed_campaign_goes_on_and_comes_to_the_same_table(tmp_path: Path) -> None:
     """Hours of work must not hang on one process, or on one torn line."""
