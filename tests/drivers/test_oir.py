@@ -277,14 +277,27 @@ def test_endless_lists_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RefusedFileError, match="257 blocks of OIR metadata"):
         read(write(tmp_path, many))
 
-    twice = bytearray(encode_oir(SHOT, PIXELS))
-    twice[-8:] = twice[-16:-8]
-    with pytest.raises(RefusedFileError, match="blocks twice"):
-        read(write(tmp_path, bytes(twice)))
-
     crowd = encode_oir(SHOT, noise(70, 8, 8), channels=[CHANNELS[0]] * 70)
     with pytest.raises(RefusedFileError, match="70 channels"):
         read(write(tmp_path, crowd))
+
+
+@READS
+def test_metadata_repeated_in_a_long_series_are_no_obstacle(tmp_path: Path) -> None:
+    """The first that describe the image are enough."""
+    data = encode_oir(SHOT, PIXELS)
+    (at,) = struct.unpack_from("<Q", data, 40)
+    offsets = struct.unpack_from(f"<{(len(data) - at - 4) // 8}Q", data, at + 4)
+    (said,) = (o for o in offsets if b"imageProperties" in data[o : o + 120])
+    body, again = data[:at], struct.pack("<II", 12, METADATA) + b"<?xml?><a/>\n"
+    more = [at + k * len(again) for k in range(300)]
+    listed = (*offsets, said, *more)
+    long = bytearray(body + 300 * again)
+    struct.pack_into("<2Q", long, 32, len(long) + 4 + 8 * len(listed), len(long))
+    long += struct.pack(f"<I{len(listed)}Q", 0xFFFFFFFF, *listed)
+
+    _, planes = read(write(tmp_path, bytes(long)))
+    np.testing.assert_array_equal(np.stack(planes), PIXELS)
 
 
 @READS

@@ -23,6 +23,8 @@ HEADER_BYTES = 96
 INDEX_MARK = 0xFFFFFFFF
 METADATA, FRAME, UID, PIXELS = 0, 1, 3, 4
 """Types of blocks that are used."""
+IMAGE_ROOT = "imageProperties"
+"""The document that says most of what is known."""
 
 _HEAD = struct.Struct("<II")
 _UID_HEAD = struct.Struct("<IIIII")
@@ -30,6 +32,7 @@ _MOST_BLOCKS = 300_000
 _MOST_TEXT_BLOCKS = 256
 _MOST_TEXT_BYTES = 2 * MAX_XML_BYTES
 _MOST_UID_BYTES = 256
+_ROOT_WITHIN = 400
 _XML = b"<?xml"
 _REFERENCE = "REF_"
 """So begin the names of overviews that some scans keep."""
@@ -75,8 +78,8 @@ class Content:
     """What was found in a file and its parts."""
 
     planes: dict[tuple[str, PlaneKey], Plane] = field(default_factory=dict)
-    documents: list[bytes] = field(default_factory=list)
-    """XML about the whole image, of the first file."""
+    image: bytes | None = None
+    """XML about the whole image; only the first file has it."""
     frame: bytes | None = None
     """XML about the first plane."""
     text_blocks: int = 0
@@ -113,9 +116,11 @@ def read_blocks(source: SourceFile, content: Content) -> None:
         if kind == FRAME and content.frame is None:
             content.count_text(n_bytes)
             content.frame = next(_documents(source, start, n_bytes), None)
-        if kind == METADATA:
+        # Repeated in a long series, with tables of colours: the first one is enough.
+        if kind == METADATA and content.image is None:
             content.count_text(n_bytes)
-            content.documents += _documents(source, start, n_bytes)
+            found = _documents(source, start, n_bytes)
+            content.image = next((one for one in found if _is_image(one)), None)
 
 
 def _index(source: SourceFile) -> list[int]:
@@ -146,11 +151,7 @@ def _index(source: SourceFile) -> list[int]:
         if offset == 0 or offset >= declared:
             break
         offsets.append(offset)
-    if len(set(offsets)) < len(offsets):
-        raise RefusedFileError(
-            "the OIR file lists some of its blocks twice: export it again"
-        )
-    return offsets
+    return list(dict.fromkeys(offsets))
 
 
 def _block(source: SourceFile, at: int) -> tuple[int, int, int]:
@@ -182,6 +183,10 @@ def _add(content: Content, name: str, piece: Piece) -> None:
     stem = name[: found.start("piece")]
     plane = content.planes.setdefault((found["channel"], key), Plane(stem))
     plane.pieces.setdefault(int(found["piece"]), piece)
+
+
+def _is_image(document: bytes) -> bool:
+    return IMAGE_ROOT.encode() in document[:_ROOT_WITHIN]
 
 
 def _documents(source: SourceFile, start: int, n_bytes: int) -> Iterator[bytes]:

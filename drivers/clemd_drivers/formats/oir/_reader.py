@@ -23,14 +23,12 @@ from clemd_drivers.formats._notes import Notes
 from clemd_drivers.formats._values import cleaned
 
 from . import _facts, _library, _parts
-from ._blocks import MAGIC, Content, Plane, read_blocks
+from ._blocks import IMAGE_ROOT, MAGIC, Content, Plane, read_blocks
 
 _MOST_CHANNELS = 64
 _LONGEST_SIDE = 1 << 17
 _MOST_PLANE_BYTES = 4 << 30
 _DEPTHS = (1, 2, 4)
-_WHOLE_IMAGE = "imageProperties"
-"""The document that says most of what is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,16 +166,15 @@ class OirDriver:
 
 def _image(content: Content, notes: Notes) -> tuple[Element, bytes | None]:
     """The document about the image, read and as it stands; empty where none is."""
-    for document in content.documents:
-        if _WHOLE_IMAGE.encode() not in document[:400]:
-            continue
-        try:
-            root = _xml.parse(document)
-        except _xml.BrokenXmlError:
-            notes.add("the OIR metadata are damaged and not used")
-            continue
-        if root.tag == _WHOLE_IMAGE:
-            return root, document
+    if content.image is None:
+        return Element("none"), None
+    try:
+        root = _xml.parse(content.image)
+    except _xml.BrokenXmlError:
+        root = Element("broken")
+    if root.tag == IMAGE_ROOT:
+        return root, content.image
+    notes.add("the OIR metadata are damaged and not used")
     return Element("none"), None
 
 
