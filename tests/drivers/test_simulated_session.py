@@ -177,4 +177,4 @@ def test_every_format_is_written_and_read(tmp_path: Path) -> None:
         readers.add(driver.name)
 
     # Without the extras those files are not written.
-    assert {d.name for d in drivers} - readers <= {"emd", "delmic"}
+    assert {d.name for d in drivers} - readers <= {"emd", "delmic", "oir"}

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -26,6 +27,7 @@ from ._mrc import encode_mrc, mdoc_text
 from ._nd2 import encode_nd2
 from ._odemis import OdemisImage, encode_odemis
 from ._oif import encode_oib, encode_oif
+from ._oir import encode_oir
 from ._ome import encode_ome
 from ._ome_zarr import encode_ome_zarr
 from ._openfibsem import encode_openfibsem
@@ -120,6 +122,8 @@ def _light_files(seed: int) -> Iterator[dict[str, bytes]]:
     yield {"map.lif": encode_lif(shot, planes)}
     yield {"map.lof": encode_lof(shot, planes)}
     yield {"map.nd2": encode_nd2(shot, planes)}
+    if find_spec("oirfile"):  # without the extra nobody could read it
+        yield {"map.oir": encode_oir(shot, planes)}
 
 
 def _folder_images(seed: int) -> Iterator[dict[str, bytes]]:

@@ -85,8 +85,8 @@ async def test_reads_wait_for_their_turn_in_one_child(
     [
         (b"", "an empty file"),
         (
-            b"OLYMPUSRAWFORMAT" + bytes(600),
-            "an Olympus OIR file: no driver is installed",
+            b"AAMVHFSS" + bytes(600),
+            "a Bruker BCF file: no driver is installed",
         ),
         (b"\x70\0\0\0" + bytes(600), "a Leica LIF file"),
         (b"$CM_MAG 50\r\n" * 9, "a text file, not an image"),
