@@ -62,7 +62,7 @@ class Plane:
 
     def ordered(self) -> tuple[Piece, ...]:
         """The pieces from the first on, as far as none is missing."""
-        found = []
+        found: list[Piece] = []
         while len(found) in self.pieces:
             found.append(self.pieces[len(found)])
         return tuple(found)
